@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * JSON from outside, bounded before it is parsed.
+ *
+ * jansson parses recursively and lets the last of two equal keys win; both are harmless only behind this door.
+ * Text that passes is one JSON value (RFC 8259) in valid UTF-8, no deeper than the bound, with no repeated key and no
+ * `\u0000`.
+ */
+#ifndef BASE_JSON_H
+#define BASE_JSON_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "base/attr.h"
+#include "base/err.h"
+#include "base/span.h"
+
+/* Parses `text`. `depth_max` counts nested arrays and objects (a bare value is 0 deep). Errors: ERR_BAD_UTF8, ERR_BAD_JSON;
+ * *ret_json, a new reference, is written on success only. */
+enum err json_parse(struct span text, unsigned depth_max, json_t **ret_json) must_check;
+
+/* The string member `key` of `object` as a span that lives as long as the object; an empty span with null data where
+ * there is none or it is not a string. */
+struct span json_text(const json_t *object, const char *key);
+
+#endif

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Metrics: every number that nereidd counts, in one table.
+ *
+ * A row: name, kind, exposed name, label (or ""), help. Rows of one exposed name follow each other and differ in their label. The
+ * admin listener renders the table in Prometheus' text format. Loop thread only.
+ */
+#ifndef BASE_METRIC_H
+#define BASE_METRIC_H
+
+#include <stdint.h>
+
+#include "base/attr.h"
+
+#define METRIC_TABLE(ROW)                                                                                              \
+    ROW(METRIC_CONNECTIONS, GAUGE, "nereidd_connections", "", "Open client connections")                               \
+    ROW(METRIC_ACCEPTED, COUNTER, "nereidd_accepted_total", "", "Connections accepted")                                \
+    ROW(METRIC_REFUSED_CONNECTIONS, COUNTER, "nereidd_connections_refused_total", "limit=\"connections\"",             \
+        "Connections refused by a limit")                                                                              \
+    ROW(METRIC_REFUSED_ADDRESS, COUNTER, "nereidd_connections_refused_total", "limit=\"connections_per_address\"", "") \
+    ROW(METRIC_REFUSED_FDS, COUNTER, "nereidd_connections_refused_total", "limit=\"descriptors\"", "")                 \
+    ROW(METRIC_REQUESTS, COUNTER, "nereidd_requests_total", "", "HTTP requests that reached the router")               \
+    ROW(METRIC_REQUEST_ERRORS_CLIENT, COUNTER, "nereidd_request_errors_total", "class=\"4xx\"",                        \
+        "HTTP requests answered with an error")                                                                        \
+    ROW(METRIC_REQUEST_ERRORS_SERVER, COUNTER, "nereidd_request_errors_total", "class=\"5xx\"", "")                    \
+    ROW(METRIC_LIMIT_HEADER, COUNTER, "nereidd_limit_hits_total", "limit=\"header\"",                                  \
+        "Times a limit turned something away")                                                                         \
+    ROW(METRIC_LIMIT_URL, COUNTER, "nereidd_limit_hits_total", "limit=\"url\"", "")                                    \
+    ROW(METRIC_LIMIT_BODY, COUNTER, "nereidd_limit_hits_total", "limit=\"body\"", "")                                  \
+    ROW(METRIC_LIMIT_REQUEST_TIME, COUNTER, "nereidd_limit_hits_total", "limit=\"request_time\"", "")                  \
+    ROW(METRIC_LIMIT_IDLE, COUNTER, "nereidd_limit_hits_total", "limit=\"idle\"", "")                                  \
+    ROW(METRIC_LIMIT_FRAMING, COUNTER, "nereidd_limit_hits_total", "limit=\"framing\"", "")                            \
+    ROW(METRIC_LIMIT_QUEUE, COUNTER, "nereidd_limit_hits_total", "limit=\"queue\"", "")                                \
+    ROW(METRIC_LIMIT_SESSIONS, COUNTER, "nereidd_limit_hits_total", "limit=\"sessions_per_user\"", "")                 \
+    ROW(METRIC_LIMIT_STREAMS, COUNTER, "nereidd_limit_hits_total", "limit=\"streams_per_token\"", "")                  \
+    ROW(METRIC_LIMIT_MEMBERS, COUNTER, "nereidd_limit_hits_total", "limit=\"members\"", "")                            \
+    ROW(METRIC_LIMIT_TEXT, COUNTER, "nereidd_limit_hits_total", "limit=\"text\"", "")                                  \
+    ROW(METRIC_LIMIT_ATTACHMENTS, COUNTER, "nereidd_limit_hits_total", "limit=\"attachments\"", "")                    \
+    ROW(METRIC_LIMIT_JSON, COUNTER, "nereidd_limit_hits_total", "limit=\"json_depth\"", "")                            \
+    ROW(METRIC_LIMIT_SENDS, COUNTER, "nereidd_limit_hits_total", "limit=\"send_rate\"", "")                            \
+    ROW(METRIC_LIMIT_TOKENS, COUNTER, "nereidd_limit_hits_total", "limit=\"token_rate\"", "")                          \
+    ROW(METRIC_LIMIT_LOGINS, COUNTER, "nereidd_limit_hits_total", "limit=\"login_failures\"", "")                      \
+    ROW(METRIC_LIMIT_PROBES, COUNTER, "nereidd_limit_hits_total", "limit=\"probe_rate\"", "")                          \
+    ROW(METRIC_SESSIONS_STREAM, GAUGE, "nereidd_sessions", "protocol=\"nereid-stream\"", "Attached sessions")          \
+    ROW(METRIC_SESSIONS_POLL, GAUGE, "nereidd_sessions", "protocol=\"nereid-poll\"", "")                               \
+    ROW(METRIC_USERS, GAUGE, "nereidd_users", "", "Users in memory")                                                   \
+    ROW(METRIC_THREADS, GAUGE, "nereidd_threads", "", "Threads in memory")                                             \
+    ROW(METRIC_MESSAGES_IN, COUNTER, "nereidd_messages_in_total", "", "Messages acknowledged to their senders")        \
+    ROW(METRIC_MESSAGES_REPEATED, COUNTER, "nereidd_messages_repeated_total", "",                                      \
+        "Sends that repeated a known message id")                                                                      \
+    ROW(METRIC_MESSAGES_OUT, COUNTER, "nereidd_messages_out_total", "", "Messages delivered to sessions")              \
+    ROW(METRIC_PRESENCE_OUT, COUNTER, "nereidd_presence_out_total", "", "Presence stanzas delivered to sessions")      \
+    ROW(METRIC_QUEUE_BYTES, GAUGE, "nereidd_queue_bytes", "", "Bytes queued for slow readers")                         \
+    ROW(METRIC_COMMITS, COUNTER, "nereidd_store_commits_total", "", "Transactions committed")                          \
+    ROW(METRIC_COMMIT_FAILURES, COUNTER, "nereidd_store_commit_failures_total", "", "Transactions that failed")        \
+    ROW(METRIC_COMMIT_TIME, HISTOGRAM, "nereidd_store_commit_seconds", "", "Time to commit one transaction")           \
+    ROW(METRIC_PRUNED, COUNTER, "nereidd_store_pruned_total", "", "Messages removed by retention")                     \
+    ROW(METRIC_LOGIN_FAILURES, COUNTER, "nereidd_login_failures_total", "", "Logins that failed")
+
+enum metric_kind { METRIC_KIND_COUNTER, METRIC_KIND_GAUGE, METRIC_KIND_HISTOGRAM };
+
+enum metric {
+#define ROW(name, kind, exposed, label, help) name,
+    METRIC_TABLE(ROW)
+#undef ROW
+        METRIC_COUNT
+};
+
+/* Upper bounds of the histogram buckets in microseconds; the last bucket is open. */
+#define METRIC_BUCKET_BOUNDS_US {100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 1000000}
+enum { METRIC_BUCKETS = 13 };
+
+struct metric_row {
+    enum metric_kind kind;
+    const char *exposed;
+    const char *label;
+    const char *help;
+};
+
+struct metric_histogram {
+    uint64_t buckets[METRIC_BUCKETS]; /* each counts its own range only */
+    uint64_t count;
+    uint64_t sum_us;
+};
+
+/* Adds `by`, which may be negative for a gauge. Not for a histogram. */
+void metric_add(enum metric metric, int64_t by);
+
+/* Puts one duration into a histogram. */
+void metric_observe(enum metric metric, int64_t duration_us);
+
+int64_t metric_value(enum metric metric);
+const struct metric_row *metric_row(enum metric metric);
+const struct metric_histogram *metric_histogram(enum metric metric);
+
+#endif
