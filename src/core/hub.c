@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The hub: starting and stopping, and the life of a message.
+ *
+ * A send is checked, goes to the store's log, and comes back twice: as an announcement, which is delivered, and as the answer to
+ * its sender. Delivery knows no other way in, so what is delivered is durable and in the log's order.
+ */
+#include "core/hub.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/utf8.h"
+#include "core/state.h"
+
+enum { RATE_KEYS_MAX = 100000, USERS_PAGE = 1000 };
+
+static void message_announced(struct store_sink *sink, struct message *message);
+
+struct hub *hub_new(const struct hub_options *options, struct store *store, struct timers *timers, const struct clock *clock)
+{
+    struct hub *hub = calloc(1, sizeof(*hub));
+    if (!hub)
+        return NULL;
+    hub->options = *options;
+    hub->store = store;
+    hub->timers = timers;
+    hub->clock = clock;
+    hub->sink = (struct store_sink){message_announced, thread_announced, grant_revoked};
+    hub->presence_mark = clock_wall_us(clock);
+    hub->sends = rate_new(options->sends_per_minute, options->sends_per_minute, RATE_KEYS_MAX);
+    hub->tokens = rate_new(options->tokens_per_minute, options->tokens_per_minute, RATE_KEYS_MAX);
+    if (!hub->sends || !hub->tokens) {
+        hub_free(hub);
+        return NULL;
+    }
+    return hub;
+}
+
+void hub_free(struct hub *hub)
+{
+    assert(!hub->fresh && !hub->grants);
+    presence_forget_snapshot(hub);
+    struct thread *thread, *next;
+    HASH_ITER (hh, hub->threads, thread, next) {
+        HASH_DEL(hub->threads, thread);
+        free(thread->members);
+        free(thread);
+        metric_add(METRIC_THREADS, -1);
+    }
+    users_forget(hub);
+    rate_free(hub->sends);
+    rate_free(hub->tokens);
+    free(hub);
+}
+
+/* --- starting */
+
+struct starting {
+    struct hub *hub;
+    store_done *done;
+    void *ctx;
+};
+
+static void starting_end(struct starting *starting, enum err err)
+{
+    starting->done(starting->ctx, err);
+    free(starting);
+}
+
+static void got_users(void *ctx, enum err err, const struct user_record *users, size_t count)
+{
+    struct starting *starting = ctx;
+    struct hub *hub = starting->hub;
+    for (size_t i = 0; i < count && !err; i++) {
+        struct user *user = user_get(hub, users[i].id);
+        err = user ? user_update(user, &users[i]) : ERR_NO_MEMORY;
+    }
+    if (!err)
+        err = hub->shut;
+    if (err || count < USERS_PAGE) {
+        starting_end(starting, err);
+        return;
+    }
+    hub->store->ops->users_list(hub->store, users[count - 1].id, USERS_PAGE, got_users, starting);
+}
+
+static void store_started(void *ctx, enum err err, const struct store_bounds *bounds)
+{
+    struct starting *starting = ctx;
+    struct hub *hub = starting->hub;
+    if (!err)
+        hub->cursor = bounds->head;
+    if (!err)
+        err = hub->shut;
+    if (err || hub->options.friends != FRIENDS_EVERYONE) {
+        starting_end(starting, err);
+        return;
+    }
+    hub->store->ops->users_list(hub->store, (struct span){0}, USERS_PAGE, got_users, starting);
+}
+
+void hub_start(struct hub *hub, store_done *done, void *ctx)
+{
+    struct starting *starting = malloc(sizeof(*starting));
+    if (!starting) {
+        done(ctx, ERR_NO_MEMORY);
+        return;
+    }
+    *starting = (struct starting){hub, done, ctx};
+    hub->store->ops->start(hub->store, &hub->sink, store_started, starting);
+}
+
+void hub_shut(struct hub *hub, enum err why)
+{
+    hub->shut = why;
+    struct user *user, *next;
+    HASH_ITER (hh, hub->users, user, next)
+        while (user->sessions)
+            session_end(user->sessions, why);
+}
+
+void hub_tick(struct hub *hub)
+{
+    presence_flush(hub);
+    sessions_begin(hub);
+}
+
+struct cursor hub_cursor(const struct hub *hub)
+{
+    return hub->cursor;
+}
+
+bool hub_ready(const struct hub *hub, const char **ret_reason)
+{
+    return hub->store->ops->ready(hub->store, ret_reason);
+}
+
+/* --- the life of a message */
+
+static bool has_nul(struct span text)
+{
+    return text.len && memchr(text.data, '\0', text.len);
+}
+
+static enum err check_message(const struct hub *hub, const struct message_fields *fields)
+{
+    if (fields->text.len > hub->options.text_max) {
+        metric_add(METRIC_LIMIT_TEXT, 1);
+        return ERR_TOO_LARGE;
+    }
+    if (fields->attachments.len > hub->options.attachments_max) {
+        metric_add(METRIC_LIMIT_ATTACHMENTS, 1);
+        return ERR_TOO_LARGE;
+    }
+    if (!utf8_valid(fields->text) || !utf8_valid(fields->subject))
+        return ERR_BAD_UTF8;
+    if (has_nul(fields->text) || has_nul(fields->subject) || fields->subject.len > SUBJECT_MAX)
+        return ERR_BAD_FIELD;
+    if (fields->language.data && (fields->language.len > LANGUAGE_MAX || !language_valid(fields->language)))
+        return ERR_BAD_FIELD;
+    return OK;
+}
+
+struct sending {
+    struct message *message;
+    store_append_done *done;
+    void *ctx;
+};
+
+static void message_is_appended(void *ctx, enum err err, const struct append_result *result)
+{
+    struct sending *sending = ctx;
+    if (!err)
+        metric_add(result->repeated ? METRIC_MESSAGES_REPEATED : METRIC_MESSAGES_IN, 1);
+    sending->done(sending->ctx, err, result);
+    message_unref(sending->message);
+    free(sending);
+}
+
+static struct message *message_of(const struct hub *hub, const struct message_fields *fields)
+{
+    static const struct id nil;
+    struct message_fields complete = *fields;
+    const struct user *sender = user_find(hub, fields->sender);
+    if (id_equal(complete.id, nil))
+        complete.id = id_random();
+    if (complete.sender_name.len == 0 && sender)
+        complete.sender_name = span_of(sender->name);
+    complete.time_us = clock_wall_us(hub->clock);
+    return message_new(&complete);
+}
+
+enum err hub_send(struct hub *hub, const struct message_fields *fields, store_append_done *done, void *ctx, unsigned *ret_retry_s)
+{
+    enum err err = hub->shut ? hub->shut : check_message(hub, fields);
+    if (err)
+        return err;
+    uint32_t wait_s = rate_take(hub->sends, fields->sender, clock_now_ms(hub->clock));
+    if (wait_s) {
+        metric_add(METRIC_LIMIT_SENDS, 1);
+        *ret_retry_s = wait_s;
+        return ERR_TOO_MANY;
+    }
+    struct sending *sending = malloc(sizeof(*sending));
+    struct message *message = sending ? message_of(hub, fields) : NULL;
+    if (!message) {
+        free(sending);
+        return ERR_NO_MEMORY;
+    }
+    *sending = (struct sending){message, done, ctx};
+    hub->store->ops->append(hub->store, message, message_is_appended, sending);
+    return OK;
+}
+
+static void deliver_message(const struct user *user, struct event *event)
+{
+    struct session *session = user->sessions;
+    while (session) {
+        struct session *next = session->next;
+        if (session->state == SESSION_LIVE && cursor_compare(event->cursor, session->cursor) > 0) {
+            metric_add(METRIC_MESSAGES_OUT, 1);
+            session->ops->event(session, event);
+        }
+        session = next;
+    }
+}
+
+/* Nobody may miss a message in silence: sessions that cannot be given one end, and resume before it. */
+static void end_sessions_of(const struct thread *thread, enum err why)
+{
+    log_event(LOG_ERROR, "a message could not be delivered", log_err(why));
+    for (uint32_t i = 0; i < thread->member_count; i++)
+        while (thread->members[i].user->sessions)
+            session_end(thread->members[i].user->sessions, why);
+}
+
+static void message_announced(struct store_sink *sink, struct message *message)
+{
+    struct hub *hub = container_of(sink, struct hub, sink);
+    const struct thread *thread = thread_find(hub, message->fields.thread);
+    struct event *event = thread ? event_of_message(message) : NULL;
+    if (thread && !event)
+        end_sessions_of(thread, ERR_NO_MEMORY);
+    hub->cursor = message->cursor;
+    if (!event)
+        return;
+    for (uint32_t i = 0; i < thread->member_count; i++)
+        deliver_message(thread->members[i].user, event);
+    event_unref(event);
+}
+
+void hub_threads(struct hub *hub, struct span user, store_threads_done *done, void *ctx)
+{
+    hub->store->ops->threads_of(hub->store, user, true, done, ctx);
+}
+
+void hub_history(struct hub *hub, struct id thread, struct span user, struct cursor before, size_t limit, store_page_done *done,
+                 void *ctx)
+{
+    hub->store->ops->history(hub->store, thread, user, before, limit, done, ctx);
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Hub: the only door into the core.
+ *
+ *     adapter: hub_user_open ─> hub_attach ─> events … ─> hub_detach ─> hub_user_close
+ *              hub_send, hub_thread_open, …   (any time)
+ *
+ * Threads: everything here belongs to the loop thread. Nothing blocks.
+ *
+ * Answers: a call that needs the store takes `done` and `ctx`. If it returns an error, nothing was done and `done` is not called. If it
+ * returns OK, `done` is called exactly once; where the answer is known at once that may be before the call returns. What `done` is given lives until
+ * it returns. Errors that any `done` may report: ERR_STORE, ERR_STORE_FULL, ERR_NO_MEMORY.
+ *
+ * Text: user ids, names and rooms are checked here (printable UTF-8, bounded); messages are checked by hub_send. Spans are copied.
+ *
+ * Time: from the clock port; `hub_tick` must be called at the end of every turn in which anything happened.
+ */
+#ifndef CORE_HUB_H
+#define CORE_HUB_H
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/metric.h"
+#include "base/timer.h"
+#include "core/event.h"
+#include "core/store.h"
+
+struct hub;
+struct user; /* somebody in memory: opened by a request, or seen by somebody who is */
+
+enum { USER_ID_MAX = 128, USER_NAME_MAX = 256, USER_STATUS_MAX = 1024, ROOM_NAME_MAX = 128, SUBJECT_MAX = 1024, LANGUAGE_MAX = 128 };
+
+/* Who may talk to and see whom. */
+enum friends { FRIENDS_EVERYONE, FRIENDS_THREADS };
+
+struct hub_options {
+    enum friends friends;
+    int64_t grace_ms; /* from the last session's end to unavailable */
+    int64_t token_ttl_ms;
+    bool token_ends_streams; /* expiry ends sessions that were opened with the token */
+    uint32_t sessions_per_user;
+    uint32_t streams_per_token;
+    uint32_t members_max;
+    uint32_t text_max;            /* bytes of a message's text */
+    uint32_t attachments_max;     /* bytes of the attachments' JSON */
+    uint32_t sends_per_minute;    /* per user; 0: no limit */
+    uint32_t tokens_per_minute;   /* per user; 0: no limit */
+};
+
+/* `store`, `timers` and `clock` must outlive the hub; the store has not been started. Null: no memory. */
+struct hub *hub_new(const struct hub_options *options, struct store *store, struct timers *timers,
+                    const struct clock *clock) must_check;
+
+/* Starts the store and loads what the hub must know; `done` says whether it can serve. */
+void hub_start(struct hub *hub, store_done *done, void *ctx);
+
+/* Ends every session with `why`; new ones are refused with it. */
+void hub_shut(struct hub *hub, enum err why);
+
+/* No session may be attached and the store must have been closed. */
+void hub_free(struct hub *hub);
+
+/* Gathered work: presence changes, snapshots of new sessions. */
+void hub_tick(struct hub *hub);
+
+/* The last message delivered. */
+struct cursor hub_cursor(const struct hub *hub);
+
+/* The store's word on whether it can take calls; see store_ops. */
+bool hub_ready(const struct hub *hub, const char **ret_reason);
+
+/* --- users ------------------------------------------------------------------------------------------------------ */
+
+typedef void hub_user_done(void *ctx, enum err err, struct user *user);
+
+/* Makes the user known if they are not, brings them and their threads into memory and pins them there. A `name` that is not empty becomes
+ * their display name. On OK pair with hub_user_close. ERR_BAD_FIELD: not an acceptable id or name. */
+enum err hub_user_open(struct hub *hub, struct span id, struct span name, hub_user_done *done, void *ctx) must_check;
+void hub_user_close(struct user *user);
+
+/* How they are now; lives until the next call into the hub. */
+struct presence user_presence(const struct user *user);
+
+/* Calls `visit` for each friend of `user`, without themselves, in no particular order. */
+void hub_friends(struct user *user, void (*visit)(void *ctx, const struct presence *friend), void *ctx);
+
+/* Sets show and status, durably, and tells friends. ERR_BAD_FIELD: status is too long or not valid UTF-8. The user stays pinned by the caller. */
+enum err hub_presence_set(struct user *user, enum show show, struct span status, store_done *done, void *ctx) must_check;
+
+/* --- sessions --------------------------------------------------------------------------------------------------- */
+
+struct session;
+
+/* None of these may free the session: not before the turn has ended. */
+struct session_ops {
+    enum metric gauge; /* counts the protocol's attached sessions */
+
+    /* Something to show. May detach this session, no other. */
+    void (*event)(struct session *session, struct event *event);
+
+    /* What had been missed has been shown; with `more`, only a part of it, and hub_continue asks for the next part. */
+    void (*settled)(struct session *session, bool more);
+
+    /* The hub has detached the session: ERR_NO_TOKEN (expired or revoked), ERR_SHUTTING_DOWN, ERR_STORE… May detach no other. */
+    void (*close)(struct session *session, enum err why);
+};
+
+/* One connected client of one user. Embedded in the adapter's object; its fields are the core's. */
+struct session {
+    const struct session_ops *ops;
+    struct user *user;
+    struct session *prev, *next; /* of the user */
+    struct session *next_fresh;
+    struct grant *grant; /* the token it was opened with, or null */
+    struct session *grant_prev, *grant_next;
+    struct replay *replay; /* a page under way */
+    struct cursor cursor;  /* what it has seen, until it is live */
+    int64_t presence_mark;
+    enum { SESSION_DETACHED, SESSION_FRESH, SESSION_REPLAY, SESSION_PAUSED, SESSION_LIVE } state;
+    bool resume; /* starts with what came after `cursor` */
+};
+
+struct attach {
+    bool resume;         /* `since` was given */
+    struct cursor since; /* show what came after it first */
+    int64_t presence_mark; /* as hub_presence_mark said when the client last heard; 0: it knows nothing */
+    const struct id *token; /* null: by login */
+    int64_t token_expires_us;
+};
+
+/* Attaches a session to an opened user; the session keeps them in memory by itself. What it shows comes at the end of the turn: first the presence of
+ * friends and of the user (unless presence_mark says that it is known), then what was missed, then what happens. Without `resume`, what happens from
+ * now on. Errors: ERR_TOO_MANY_SESSIONS (of the user, or of the token), ERR_SHUTTING_DOWN, ERR_NO_MEMORY; the session is not attached. */
+enum err hub_attach(struct session *session, const struct session_ops *ops, struct user *user,
+                    const struct attach *attach) must_check;
+
+/* Whether hub_attach would take a session of this user, opened with this token (null: by login), at the moment. Errors as there. */
+enum err hub_may_attach(const struct user *user, const struct id *token) must_check;
+
+/* No callback comes after this. No effect on a session that is not attached. */
+void hub_detach(struct session *session);
+
+/* After settled(more): the client has taken what it was given. */
+void hub_continue(struct session *session);
+
+/* Where the client would resume after all it was given so far; of a detached session, what it was given until then. */
+struct cursor session_cursor(const struct session *session);
+
+/* The presence mark for a client that has been given everything so far. */
+int64_t hub_presence_mark(const struct hub *hub);
+
+static inline bool session_attached(const struct session *session)
+{
+    return session->state != SESSION_DETACHED;
+}
+
+/* --- messages and threads --------------------------------------------------------------------------------------- */
+
+/* Sends: `fields` without time; a nil id is replaced by a random one. ERR_BAD_FIELD, ERR_BAD_UTF8, ERR_TOO_LARGE (limits), ERR_TOO_MANY
+ * (*ret_retry_s says when to come back). `done` may report ERR_NO_THREAD, ERR_CONFLICT. Success means durable. */
+enum err hub_send(struct hub *hub, const struct message_fields *fields, store_append_done *done, void *ctx,
+                  unsigned *ret_retry_s) must_check;
+
+/* Finds or makes the thread of `actor` and `users` (repeats are dropped), or, with a room name and no users, enters that room. Errors: ERR_NOT_FRIENDS,
+ * ERR_BAD_FIELD (room name), ERR_TOO_MANY_MEMBERS. */
+enum err hub_thread_open(struct user *actor, const struct span *users, size_t count, struct span room,
+                         store_thread_done *done, void *ctx) must_check;
+
+/* An owner adds a friend. ERR_NO_THREAD: `actor` is no member; ERR_FORBIDDEN: no owner; ERR_NOT_FRIENDS. */
+enum err hub_member_add(struct user *actor, struct id thread, struct span user, store_thread_done *done, void *ctx) must_check;
+
+/* An owner removes a member, or anyone themselves. ERR_NO_THREAD, ERR_FORBIDDEN. */
+enum err hub_member_remove(struct user *actor, struct id thread, struct span user, store_thread_done *done,
+                           void *ctx) must_check;
+
+/* Calls `visit` for each member of a thread in memory (each thread of an attached user is), none if it is not. */
+void hub_members(const struct hub *hub, struct id thread, void (*visit)(void *ctx, struct span user, struct span name), void *ctx);
+
+/* The user's threads with their last messages; see store_ops. */
+void hub_threads(struct hub *hub, struct span user, store_threads_done *done, void *ctx);
+
+/* A page of a thread's messages; see store_ops. */
+void hub_history(struct hub *hub, struct id thread, struct span user, struct cursor before, size_t limit,
+                 store_page_done *done, void *ctx);
+
+/* --- tokens ----------------------------------------------------------------------------------------------------- */
+
+typedef void hub_token_done(void *ctx, enum err err, struct id token, int64_t ttl_ms);
+
+/* A new token for an opened user. ERR_TOO_MANY (*ret_retry_s). */
+enum err hub_token_issue(struct user *user, hub_token_done *done, void *ctx, unsigned *ret_retry_s) must_check;
+
+/* Whose token it is. ERR_NO_TOKEN: unknown, expired or revoked. */
+void hub_token_check(struct hub *hub, struct id token, store_token_done *done, void *ctx);
+
+/* Revokes a token of `user`; its sessions end. ERR_NO_TOKEN: not one of theirs. */
+void hub_token_revoke(struct hub *hub, struct id token, struct span user, store_done *done, void *ctx);
+
+#endif

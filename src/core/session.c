@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sessions: from attaching to live, and resuming without a seam.
+ *
+ *     FRESH ── end of turn ──> [presence] ──> LIVE
+ *                                   └──────> REPLAY <──> PAUSED (a page was shown, the client is taking it)
+ *                                              └──────> LIVE
+ *
+ * While a session is replayed, live events pass it by. A page tells where the log stood when it was read; the session is live
+ * once nothing has been delivered since then, and a live event it has already seen in a page is skipped by its cursor.
+ */
+#include "core/state.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum { PAGE_COUNT = 128, PAGE_BYTES = 64 * 1024 };
+
+/* A page being read. It outlives its session, which then is null. */
+struct replay {
+    struct session *session;
+};
+
+/* --- attaching */
+
+static void user_link(struct user *user, struct session *session)
+{
+    session->user = user;
+    session->prev = NULL;
+    session->next = user->sessions;
+    if (user->sessions)
+        user->sessions->prev = session;
+    user->sessions = session;
+    user->session_count++;
+}
+
+static void user_unlink(struct session *session)
+{
+    struct user *user = session->user;
+    if (session->prev)
+        session->prev->next = session->next;
+    else
+        user->sessions = session->next;
+    if (session->next)
+        session->next->prev = session->prev;
+    user->session_count--;
+}
+
+enum err hub_may_attach(const struct user *user, const struct id *token)
+{
+    const struct hub *hub = user->hub;
+    if (hub->shut)
+        return hub->shut;
+    if (!user->active) /* no longer: see user_deactivate */
+        return ERR_NO_MEMORY;
+    if (user->session_count >= hub->options.sessions_per_user) {
+        metric_add(METRIC_LIMIT_SESSIONS, 1);
+        return ERR_TOO_MANY_SESSIONS;
+    }
+    return token ? grant_has_room(hub, *token) : OK;
+}
+
+enum err hub_attach(struct session *session, const struct session_ops *ops, struct user *user, const struct attach *attach)
+{
+    struct hub *hub = user->hub;
+    assert(user->pins > 0);
+    enum err refused = hub_may_attach(user, attach->token);
+    if (refused)
+        return refused;
+    *session = (struct session){.ops = ops,
+                                .cursor = attach->resume ? attach->since : hub->cursor,
+                                .presence_mark = attach->presence_mark,
+                                .state = SESSION_FRESH,
+                                .resume = attach->resume,
+                                .next_fresh = hub->fresh};
+    if (attach->token) {
+        enum err err = grant_join(hub, session, *attach->token, attach->token_expires_us);
+        if (err) {
+            session->state = SESSION_DETACHED;
+            return err;
+        }
+    }
+    hub->fresh = session;
+    user_link(user, session);
+    user_arrived(user);
+    metric_add(ops->gauge, 1);
+    return OK;
+}
+
+static void forget_fresh(struct hub *hub, struct session *session)
+{
+    struct session **at = &hub->fresh;
+    while (*at && *at != session)
+        at = &(*at)->next_fresh;
+    if (*at)
+        *at = session->next_fresh;
+}
+
+void hub_detach(struct session *session)
+{
+    if (session->state == SESSION_DETACHED)
+        return;
+    struct user *user = session->user;
+    struct hub *hub = user->hub;
+    session->cursor = session_cursor(session); /* still to be asked for afterwards */
+    if (session->state == SESSION_FRESH)
+        forget_fresh(hub, session);
+    session->cursor = session_cursor(session);
+    session->state = SESSION_DETACHED;
+    if (session->replay)
+        session->replay->session = NULL;
+    if (session->grant)
+        grant_leave(hub, session);
+    user_unlink(session);
+    metric_add(session->ops->gauge, -1);
+    if (!user->sessions)
+        user_left(user);
+}
+
+void session_end(struct session *session, enum err why)
+{
+    hub_detach(session);
+    session->ops->close(session, why);
+}
+
+bool session_is_ahead(const struct session *session)
+{
+    return cursor_compare(session->cursor, session->user->hub->cursor) > 0;
+}
+
+struct cursor session_cursor(const struct session *session)
+{
+    if (session->state != SESSION_LIVE || session_is_ahead(session))
+        return session->cursor;
+    return session->user->hub->cursor;
+}
+
+/* --- showing */
+
+void session_show_presence(struct session *session)
+{
+    struct user *user = session->user;
+    session->presence_mark = user->hub->presence_mark;
+    struct event *event = presence_snapshot(user, session_cursor(session));
+    if (!event) {
+        session_end(session, ERR_NO_MEMORY);
+        return;
+    }
+    metric_add(METRIC_PRESENCE_OUT, 1);
+    session->ops->event(session, event);
+    event_unref(event);
+}
+
+static bool knows_presence(const struct session *session)
+{
+    return session->presence_mark && session->presence_mark >= user_mark(session->user);
+}
+
+/* Nothing was missed any more. */
+static void session_go_live(struct session *session)
+{
+    session->state = SESSION_LIVE;
+    if (!knows_presence(session))
+        session_show_presence(session);
+    if (session_attached(session))
+        session->ops->settled(session, false);
+}
+
+/* --- replaying */
+
+static void session_replay(struct session *session);
+
+/* Shows one message that was missed. */
+static void show_missed(struct session *session, struct message *message)
+{
+    struct event *event = event_of_message(message);
+    if (!event) {
+        session_end(session, ERR_NO_MEMORY);
+        return;
+    }
+    session->cursor = message->cursor;
+    metric_add(METRIC_MESSAGES_OUT, 1);
+    session->ops->event(session, event);
+    event_unref(event);
+}
+
+/* A cursor from before the oldest message or from beyond the log's end (another store's, then) cannot be resumed. */
+static void show_gap(struct session *session, const struct message_page *page)
+{
+    const struct hub *hub = session->user->hub;
+    bool beyond = cursor_compare(session->cursor, page->head) > 0;
+    if (!page->gap && !beyond)
+        return;
+    if (beyond)
+        session->cursor = page->head;
+    struct event *event = event_of_gap(page->oldest, clock_wall_us(hub->clock), session->cursor);
+    if (!event) {
+        session_end(session, ERR_NO_MEMORY);
+        return;
+    }
+    session->ops->event(session, event);
+    event_unref(event);
+}
+
+static void show_page(struct session *session, const struct message_page *page)
+{
+    show_gap(session, page);
+    for (size_t i = 0; i < page->count && session_attached(session); i++)
+        show_missed(session, page->messages[i]);
+    if (!session_attached(session))
+        return;
+    if (page->more) {
+        session->state = SESSION_PAUSED;
+        session->ops->settled(session, true);
+        return;
+    }
+    if (cursor_compare(session->cursor, page->head) < 0)
+        session->cursor = page->head;
+    if (cursor_compare(session->user->hub->cursor, page->head) > 0)
+        session_replay(session);
+    else
+        session_go_live(session);
+}
+
+static void got_page(void *ctx, enum err err, const struct message_page *page)
+{
+    struct replay *replay = ctx;
+    struct session *session = replay->session;
+    free(replay);
+    if (!session)
+        return;
+    session->replay = NULL;
+    if (err)
+        session_end(session, err);
+    else
+        show_page(session, page);
+}
+
+static void session_replay(struct session *session)
+{
+    struct hub *hub = session->user->hub;
+    session->state = SESSION_REPLAY;
+    struct replay *replay = malloc(sizeof(*replay));
+    if (!replay) {
+        session_end(session, ERR_NO_MEMORY);
+        return;
+    }
+    replay->session = session;
+    session->replay = replay;
+    hub->store->ops->replay(hub->store, user_id(session->user), session->cursor, PAGE_COUNT, PAGE_BYTES, got_page, replay);
+}
+
+void hub_continue(struct session *session)
+{
+    if (session->state == SESSION_PAUSED)
+        session_replay(session);
+}
+
+/* --- the end of the turn */
+
+static void session_begin(struct session *session)
+{
+    struct hub *hub = session->user->hub;
+    if (!session->resume) {
+        session->cursor = hub->cursor;
+        session_go_live(session);
+        return;
+    }
+    session->state = SESSION_REPLAY;
+    if (!knows_presence(session))
+        session_show_presence(session);
+    if (session_attached(session))
+        session_replay(session);
+}
+
+void sessions_begin(struct hub *hub)
+{
+    while (hub->fresh) {
+        struct session *session = hub->fresh;
+        hub->fresh = session->next_fresh;
+        session->next_fresh = NULL;
+        session_begin(session);
+    }
+}

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Users in memory.
+ *
+ * Opening a user makes them known to the store and reads their threads, in that order; since the store answers in order and
+ * announces changes in the same order, what was read and what is announced after fit together without a seam. Two openings
+ * at once read the same twice, which is harmless: the first answer makes the user active, the second finds them so.
+ */
+#include "core/state.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/utf8.h"
+
+/* How long a user stays in memory after the last request, at least: the next one is then cheap. */
+enum { LINGER_MS = 10000 };
+
+struct user *user_find(const struct hub *hub, struct span id)
+{
+    struct user *user = NULL;
+    if (id.len)
+        HASH_FIND(hh, hub->users, id.data, id.len, user);
+    return user;
+}
+
+static void user_free(struct user *user)
+{
+    timer_fini(user->hub->timers, &user->timer);
+    free(user->threads);
+    free(user->name);
+    free(user->status);
+    free(user);
+    metric_add(METRIC_USERS, -1);
+}
+
+static void user_timer_fired(struct timer *timer);
+
+static struct user *user_new(struct hub *hub, struct span id)
+{
+    struct user *user = calloc(1, sizeof(*user) + id.len);
+    if (!user)
+        return NULL;
+    user->hub = hub;
+    user->id_len = (uint16_t)id.len;
+    memcpy(user->id, id.data, id.len);
+    metric_add(METRIC_USERS, 1);
+    if (timer_init(hub->timers, &user->timer, user_timer_fired) != OK) {
+        user_free(user);
+        return NULL;
+    }
+    HASH_ADD_KEYPTR(hh, hub->users, user->id, user->id_len, user);
+    if (!table_added(user)) {
+        user_free(user);
+        return NULL;
+    }
+    presence_forget_snapshot(hub);
+    return user;
+}
+
+struct user *user_get(struct hub *hub, struct span id)
+{
+    struct user *user = user_find(hub, id);
+    return user ? user : user_new(hub, id);
+}
+
+void user_release(struct user *user)
+{
+    struct hub *hub = user->hub;
+    bool stays = user->known && hub->options.friends == FRIENDS_EVERYONE;
+    if (stays || user->active || user->pins || user->listed || user->dirty)
+        return;
+    presence_forget_snapshot(hub);
+    HASH_DEL(hub->users, user);
+    user_free(user);
+}
+
+void users_forget(struct hub *hub)
+{
+    struct user *user, *next;
+    HASH_ITER (hh, hub->users, user, next) {
+        assert(!user->sessions);
+        HASH_DEL(hub->users, user);
+        user_free(user);
+    }
+}
+
+/* Replaces *text, null standing for empty. False: no memory, nothing changed. */
+static bool replace_text(char **text, struct span with)
+{
+    char *copy = with.len ? strndup(with.data, with.len) : NULL;
+    if (with.len && !copy)
+        return false;
+    free(*text);
+    *text = copy;
+    return true;
+}
+
+enum err user_update(struct user *user, const struct user_record *record)
+{
+    bool same_name = span_equal(span_of(user->name), record->name);
+    bool same_status = span_equal(span_of(user->status), record->status);
+    if (user->known && same_name && same_status && user->show == record->show)
+        return OK;
+    bool done = (same_name || replace_text(&user->name, record->name)) &&
+                (same_status || replace_text(&user->status, record->status));
+    if (done) {
+        user->show = (uint8_t)record->show;
+        user->known = true;
+    }
+    if (user->known)
+        presence_changed(user);
+    return done ? OK : ERR_NO_MEMORY;
+}
+
+enum err user_add_thread(struct user *user, struct thread *thread)
+{
+    if (user->thread_count == user->thread_cap) {
+        uint32_t cap = user->thread_cap ? user->thread_cap * 2 : 1;
+        struct thread **threads = realloc(user->threads, cap * sizeof(struct thread *));
+        if (!threads)
+            return ERR_NO_MEMORY;
+        user->threads = threads;
+        user->thread_cap = cap;
+    }
+    user->threads[user->thread_count++] = thread;
+    return OK;
+}
+
+void user_drop_thread(struct user *user, struct thread *thread)
+{
+    for (uint32_t i = 0; i < user->thread_count; i++) {
+        if (user->threads[i] != thread)
+            continue;
+        user->threads[i] = user->threads[--user->thread_count];
+        return;
+    }
+}
+
+/* --- opening */
+
+struct opening {
+    struct user *user; /* pinned */
+    hub_user_done *done;
+    void *ctx;
+};
+
+static void opening_end(struct opening *opening, enum err err)
+{
+    struct user *user = opening->user;
+    hub_user_done *done = opening->done;
+    void *ctx = opening->ctx;
+    free(opening);
+    if (err) {
+        hub_user_close(user);
+        done(ctx, err, NULL);
+    } else {
+        done(ctx, OK, user);
+    }
+}
+
+static enum err user_activate(struct user *user, const struct thread_record *threads, size_t count)
+{
+    if (user->active)
+        return OK;
+    user->active = true;
+    user->presence_mark = user->hub->presence_mark;
+    for (size_t i = 0; i < count; i++) {
+        enum err err = thread_load(user, &threads[i]);
+        if (err) {
+            user_deactivate(user, err);
+            return err;
+        }
+    }
+    return OK;
+}
+
+static void got_threads(void *ctx, enum err err, const struct thread_record *threads, size_t count)
+{
+    struct opening *opening = ctx;
+    opening_end(opening, err ? err : user_activate(opening->user, threads, count));
+}
+
+static void got_user(void *ctx, enum err err, const struct user_record *record)
+{
+    struct opening *opening = ctx;
+    if (!err)
+        err = user_update(opening->user, record);
+    if (!err)
+        err = opening->user->hub->shut;
+    if (err || opening->user->active) {
+        opening_end(opening, err);
+        return;
+    }
+    struct store *store = opening->user->hub->store;
+    store->ops->threads_of(store, user_id(opening->user), false, got_threads, opening);
+}
+
+static bool is_name(struct span text, size_t max)
+{
+    return text.len <= max && utf8_printable(text);
+}
+
+enum err hub_user_open(struct hub *hub, struct span id, struct span name, hub_user_done *done, void *ctx)
+{
+    if (hub->shut)
+        return hub->shut;
+    if (id.len == 0 || !is_name(id, USER_ID_MAX) || !is_name(name, USER_NAME_MAX))
+        return ERR_BAD_FIELD;
+    struct user *user = user_get(hub, id);
+    if (!user)
+        return ERR_NO_MEMORY;
+    user->pins++;
+    if (user->active && (name.len == 0 || span_equal(span_of(user->name), name))) {
+        done(ctx, OK, user);
+        return OK;
+    }
+    struct opening *opening = malloc(sizeof(*opening));
+    if (!opening) {
+        hub_user_close(user);
+        return ERR_NO_MEMORY;
+    }
+    *opening = (struct opening){user, done, ctx};
+    hub->store->ops->user_put(hub->store, id, name, got_user, opening);
+    return OK;
+}
+
+/* --- staying and leaving */
+
+static bool is_held(const struct user *user)
+{
+    return user->sessions || user->pins;
+}
+
+static void linger(struct user *user)
+{
+    int64_t now_ms = clock_now_ms(user->hub->clock);
+    int64_t grace_ms = user->hub->options.grace_ms;
+    /* An available user becomes unavailable when the timer fires, so then it is the grace alone that counts. */
+    timer_set(user->hub->timers, &user->timer, now_ms + (user->available || grace_ms > LINGER_MS ? grace_ms : LINGER_MS));
+}
+
+void hub_user_close(struct user *user)
+{
+    assert(user->pins > 0);
+    user->pins--;
+    if (is_held(user))
+        return;
+    if (!user->active)
+        user_release(user);
+    else if (!user->available)
+        linger(user);
+}
+
+void user_arrived(struct user *user)
+{
+    timer_clear(user->hub->timers, &user->timer);
+    if (user->available)
+        return;
+    user->available = true;
+    presence_changed(user);
+}
+
+void user_left(struct user *user)
+{
+    linger(user);
+}
+
+void user_deactivate(struct user *user, enum err why)
+{
+    while (user->sessions)
+        session_end(user->sessions, why);
+    threads_unload(user);
+    user->active = false;
+}
+
+static void user_timer_fired(struct timer *timer)
+{
+    struct user *user = container_of(timer, struct user, timer);
+    if (user->sessions)
+        return;
+    if (user->available) {
+        user->available = false;
+        presence_changed(user);
+        /* Friends are told at the end of the turn, for which the user's threads must still be here. */
+        linger(user);
+        return;
+    }
+    if (user->pins) {
+        linger(user);
+        return;
+    }
+    user_deactivate(user, OK);
+    user_release(user);
+}
