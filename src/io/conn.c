@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Connections on uv_poll.
+ *
+ * A conn is in at most one of two lists. `dirty`: something was queued, or it was told to finish, since the last flush. `finishing`: it is on
+ * its way out and has a deadline; all have the same time allowed, so the list is in order of deadlines and one timer serves
+ * it. Reading is polled for always, writing only while the system takes no more.
+ *
+ *     OPEN ──> FINISHING (sends the rest) ──> LINGERING (FIN sent, waits for the peer's) ──> OVER (poll handle closing)
+ *       └────────────────────── the peer goes, conn_abort, deadline ──────────────────────────^
+ *
+ * A queue of one is the rule, thousands the exception: the ring starts small, grows by doubling and is freed whenever it runs empty.
+ */
+#include "io/conn.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "base/metric.h"
+
+enum conn_state { CONN_OPEN, CONN_FINISHING, CONN_LINGERING, CONN_OVER };
+enum conn_list { LIST_NONE, LIST_DIRTY, LIST_FINISHING };
+enum { QUEUE_FIRST_CAP = 4, QUEUE_CAP_MAX = 1 << 15, GATHER_MAX = 128, INPUT_SIZE = 1 << 16 };
+
+struct conns {
+    struct loop *loop;
+    struct conns_limits limits;
+    struct loop_task flush;
+    struct timer deadline; /* of the first in `finishing` */
+    struct conn *dirty;
+    struct conn *finishing;
+    uint32_t count;
+    char input[INPUT_SIZE]; /* for whoever reads just now */
+};
+
+static void flush_all(struct loop_task *task);
+static void on_deadline(struct timer *timer);
+
+struct conns *conns_new(struct loop *loop, struct conns_limits limits)
+{
+    struct conns *conns = calloc(1, sizeof(*conns));
+    if (!conns)
+        return NULL;
+    conns->loop = loop;
+    conns->limits = limits;
+    conns->flush.run = flush_all;
+    if (timer_init(loop_timers(loop), &conns->deadline, on_deadline)) {
+        free(conns);
+        return NULL;
+    }
+    loop_add_task(loop, LOOP_HOOK_FLUSH, &conns->flush);
+    return conns;
+}
+
+void conns_free(struct conns *conns)
+{
+    if (!conns)
+        return;
+    assert(conns->count == 0);
+    loop_remove_task(conns->loop, LOOP_HOOK_FLUSH, &conns->flush);
+    timer_fini(loop_timers(conns->loop), &conns->deadline);
+    free(conns);
+}
+
+void conns_set_limits(struct conns *conns, struct conns_limits limits)
+{
+    conns->limits = limits;
+}
+
+struct loop *conns_loop(const struct conns *conns)
+{
+    return conns->loop;
+}
+
+uint32_t conns_count(const struct conns *conns)
+{
+    return conns->count;
+}
+
+/* --- the two lists --- */
+
+static void list_leave(struct conn *conn)
+{
+    if (conn->listed == LIST_DIRTY)
+        DL_DELETE(conn->conns->dirty, conn);
+    else if (conn->listed == LIST_FINISHING)
+        DL_DELETE(conn->conns->finishing, conn);
+    conn->listed = LIST_NONE;
+}
+
+static void mark_dirty(struct conn *conn)
+{
+    if (conn->listed != LIST_NONE)
+        return;
+    DL_APPEND(conn->conns->dirty, conn);
+    conn->listed = LIST_DIRTY;
+}
+
+static void await_deadline(struct conn *conn)
+{
+    struct conns *conns = conn->conns;
+    DL_APPEND(conns->finishing, conn);
+    conn->listed = LIST_FINISHING;
+    if (!timer_is_set(&conns->deadline))
+        timer_set(loop_timers(conns->loop), &conns->deadline,
+                  loop_now_ms(conns->loop) + conns->limits.finish_ms);
+}
+
+/* --- the queue --- */
+
+static struct blob **queue_slot(const struct conn *conn, unsigned index)
+{
+    return &conn->queue[(conn->queue_first + index) & (conn->queue_cap - 1U)];
+}
+
+static bool queue_grow(struct conn *conn)
+{
+    unsigned cap = conn->queue_cap ? conn->queue_cap * 2U : QUEUE_FIRST_CAP;
+    struct blob **queue = cap <= QUEUE_CAP_MAX ? malloc(cap * sizeof(struct blob *)) : NULL;
+    if (!queue)
+        return false;
+    for (unsigned i = 0; i < conn->queue_count; i++)
+        queue[i] = *queue_slot(conn, i);
+    free(conn->queue);
+    conn->queue = queue;
+    conn->queue_first = 0;
+    conn->queue_cap = (uint16_t)cap;
+    return true;
+}
+
+static enum err queue_add(struct conn *conn, struct blob *blob)
+{
+    if (conn->queue_count == conn->queue_cap && !queue_grow(conn))
+        return conn->queue_cap == QUEUE_CAP_MAX ? ERR_SLOW_READER : ERR_NO_MEMORY;
+    *queue_slot(conn, conn->queue_count) = blob_ref(blob);
+    conn->queue_count++;
+    conn->queue_bytes += blob->len;
+    metric_add(METRIC_QUEUE_BYTES, blob->len);
+    return OK;
+}
+
+static void queue_free_if_empty(struct conn *conn)
+{
+    if (conn->queue_count)
+        return;
+    free(conn->queue);
+    conn->queue = NULL;
+    conn->queue_first = conn->queue_cap = 0;
+}
+
+/* Takes `sent` bytes off the front. */
+static void queue_consume(struct conn *conn, size_t sent)
+{
+    conn->queue_bytes -= (uint32_t)sent;
+    metric_add(METRIC_QUEUE_BYTES, -(int64_t)sent);
+    sent += conn->sent_bytes;
+    while (conn->queue_count && sent >= (*queue_slot(conn, 0))->len) {
+        struct blob *blob = *queue_slot(conn, 0);
+        sent -= blob->len;
+        blob_unref(blob);
+        conn->queue_first = (uint16_t)((conn->queue_first + 1U) & (conn->queue_cap - 1U));
+        conn->queue_count--;
+    }
+    conn->sent_bytes = (uint32_t)sent;
+    queue_free_if_empty(conn);
+}
+
+static void queue_drop(struct conn *conn)
+{
+    metric_add(METRIC_QUEUE_BYTES, -(int64_t)conn->queue_bytes);
+    for (unsigned i = 0; i < conn->queue_count; i++)
+        blob_unref(*queue_slot(conn, i));
+    conn->queue_count = 0;
+    conn->queue_bytes = conn->sent_bytes = 0;
+    queue_free_if_empty(conn);
+}
+
+/* --- the end --- */
+
+static int conn_fd(const struct conn *conn)
+{
+    uv_os_fd_t fd = -1;
+    (void)uv_fileno((const uv_handle_t *)&conn->poll, &fd);
+    return fd;
+}
+
+static void on_poll_closed(uv_handle_t *handle)
+{
+    struct conn *conn = container_of(handle, struct conn, poll);
+    struct peer *lease = conn->lease;
+    conn->conns->count--;
+    conn->ops->free(conn);
+    peer_release(lease);
+}
+
+static void conn_over(struct conn *conn)
+{
+    int fd = conn_fd(conn);
+    conn->state = CONN_OVER;
+    list_leave(conn);
+    queue_drop(conn);
+    uv_close((uv_handle_t *)&conn->poll, on_poll_closed);
+    (void)close(fd);
+}
+
+/* The peer is gone; whoever has told the connection to finish does not care any more. */
+static void conn_lost(struct conn *conn)
+{
+    bool is_news = conn->state == CONN_OPEN;
+    conn_over(conn);
+    if (is_news && conn->ops->closed)
+        conn->ops->closed(conn, ERR_GONE);
+}
+
+static void on_deadline(struct timer *timer)
+{
+    struct conns *conns = container_of(timer, struct conns, deadline);
+    uint32_t now_ms = (uint32_t)loop_now_ms(conns->loop);
+    while (conns->finishing && (int32_t)(now_ms - conns->finishing->finish_ms) >= 0)
+        conn_over(conns->finishing);
+    if (conns->finishing)
+        timer_set(loop_timers(conns->loop), timer,
+                  loop_now_ms(conns->loop) + (int32_t)(conns->finishing->finish_ms - now_ms));
+}
+
+/* --- writing --- */
+
+static void on_event(uv_poll_t *poll, int status, int events);
+
+/* Starting costs two system calls even where nothing changes, so it is done for changes only. It cannot fail for a handle that has been
+ * started once. */
+static void set_blocked(struct conn *conn, bool blocked)
+{
+    if (conn->blocked == blocked)
+        return;
+    conn->blocked = blocked;
+    (void)uv_poll_start(&conn->poll, UV_READABLE | (blocked ? UV_WRITABLE : 0), on_event);
+}
+
+/* One gathered write. False: the connection is broken. */
+static bool conn_write(struct conn *conn)
+{
+    struct iovec pieces[GATHER_MAX];
+    unsigned count = conn->queue_count < GATHER_MAX ? conn->queue_count : GATHER_MAX;
+    for (unsigned i = 0; i < count; i++) {
+        struct blob *blob = *queue_slot(conn, i);
+        pieces[i] = (struct iovec){blob->data, blob->len};
+    }
+    pieces[0].iov_base = (char *)pieces[0].iov_base + conn->sent_bytes;
+    pieces[0].iov_len -= conn->sent_bytes;
+    struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};
+    ssize_t sent = sendmsg(conn_fd(conn), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent < 0)
+        return errno == EAGAIN || errno == EINTR || errno == ENOBUFS || errno == ENOMEM;
+    queue_consume(conn, (size_t)sent);
+    return true;
+}
+
+static void conn_linger(struct conn *conn)
+{
+    conn->state = CONN_LINGERING;
+    if (shutdown(conn_fd(conn), SHUT_WR))
+        conn_over(conn);
+}
+
+/* Writes what the system takes and goes on to what comes next. */
+static void conn_flush(struct conn *conn)
+{
+    bool had_queue = conn->queue_count > 0;
+    if (had_queue && !conn_write(conn)) {
+        conn_lost(conn);
+        return;
+    }
+    set_blocked(conn, conn->queue_count > 0);
+    if (conn->queue_count)
+        return;
+    if (conn->state == CONN_FINISHING)
+        conn_linger(conn);
+    else if (had_queue && conn->state == CONN_OPEN && conn->ops->drained)
+        conn->ops->drained(conn);
+}
+
+/* What gets dirty by what is called from here is left for the next turn, which then comes at once. */
+static void flush_all(struct loop_task *task)
+{
+    struct conns *conns = container_of(task, struct conns, flush);
+    size_t count = 0;
+    struct conn *conn;
+    DL_COUNT(conns->dirty, conn, count);
+    while (count-- && conns->dirty) {
+        conn = conns->dirty;
+        list_leave(conn);
+        if (conn->state == CONN_FINISHING)
+            await_deadline(conn);
+        if (!conn->blocked)
+            conn_flush(conn);
+    }
+    if (conns->dirty)
+        loop_again(conns->loop);
+}
+
+/* --- events --- */
+
+/* False: the peer has closed, or the connection is broken. */
+static bool conn_read(struct conn *conn)
+{
+    struct conns *conns = conn->conns;
+    ssize_t got = recv(conn_fd(conn), conns->input, sizeof(conns->input), MSG_DONTWAIT);
+    if (got <= 0)
+        return got < 0 && (errno == EAGAIN || errno == EINTR);
+    if (conn->ops->input && conn->state == CONN_OPEN)
+        conn->ops->input(conn, (struct span){conns->input, (size_t)got});
+    return true;
+}
+
+static void on_event(uv_poll_t *poll, int status, int events)
+{
+    struct conn *conn = container_of(poll, struct conn, poll);
+    if (status < 0) {
+        conn_lost(conn);
+        return;
+    }
+    if ((events & UV_READABLE) && !conn_read(conn)) {
+        if (conn->state != CONN_OVER)
+            conn_lost(conn);
+        return;
+    }
+    if ((events & UV_WRITABLE) && conn->state != CONN_OVER && conn->queue_count)
+        conn_flush(conn);
+}
+
+/* --- the interface --- */
+
+enum err conn_open(struct conn *conn, struct conns *conns, const struct conn_ops *ops, int take_fd,
+                   struct peer *take_lease)
+{
+    *conn = (struct conn){.ops = ops, .conns = conns, .lease = take_lease, .state = CONN_OPEN};
+    if (uv_poll_init(loop_uv(conns->loop), &conn->poll, take_fd))
+        return ERR_INTERNAL;
+    /* Also pushes out a head that MHD may have left corked. No effect on a Unix socket. */
+    (void)setsockopt(take_fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+    if (uv_poll_start(&conn->poll, UV_READABLE, on_event))
+        return ERR_INTERNAL;
+    conns->count++;
+    return OK;
+}
+
+enum err conn_send(struct conn *conn, struct blob *blob)
+{
+    if (conn->state != CONN_OPEN)
+        return ERR_GONE;
+    uint64_t queue_bytes = (uint64_t)conn->queue_bytes + blob->len;
+    if (conn->queue_count && queue_bytes > conn->conns->limits.queue_bytes)
+        return ERR_SLOW_READER;
+    enum err err = queue_add(conn, blob);
+    if (err)
+        return err;
+    mark_dirty(conn);
+    return OK;
+}
+
+void conn_finish(struct conn *conn, struct blob *last)
+{
+    if (conn->state != CONN_OPEN)
+        return;
+    if (last && last->len && queue_add(conn, last)) {
+        conn_over(conn);
+        return;
+    }
+    conn->state = CONN_FINISHING;
+    conn->finish_ms = (uint32_t)loop_now_ms(conn->conns->loop) + conn->conns->limits.finish_ms;
+    mark_dirty(conn);
+}
+
+void conn_abort(struct conn *conn)
+{
+    if (conn->state != CONN_OVER)
+        conn_over(conn);
+}
+
+uint32_t conn_queued(const struct conn *conn)
+{
+    return conn->queue_bytes;
+}
+
+bool conn_is_open(const struct conn *conn)
+{
+    return conn->state == CONN_OPEN;
+}
+
+struct span conn_address(const struct conn *conn)
+{
+    return peer_address(conn->lease);
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* Questions about a connected socket that only the kernel can answer. */
+#ifndef IO_SOCKET_H
+#define IO_SOCKET_H
+
+#include <stdbool.h>
+
+/* Whether the peer has sent any byte since it connected, read or not. Only TCP tells; false for others. */
+bool socket_has_heard(int fd);
+
+/* Whether there are bytes of the peer that nobody has read. */
+bool socket_has_unread(int fd);
+
+#endif
