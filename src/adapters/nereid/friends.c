@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/* Presence by request: how friends are, and how one is oneself. */
+#include "adapters/nereid/adapter.h"
+
+/* --- get-friends */
+
+struct friend_list {
+    struct buf out;
+    struct stanza_style style;
+    size_t count;
+};
+
+static void add_friend(void *ctx, const struct presence *friend)
+{
+    struct friend_list *list = ctx;
+    if (list->count++)
+        buf_add_char(&list->out, ',');
+    stanza_write_presence(&list->out, &list->style, friend);
+}
+
+static void get_friends(struct call *call)
+{
+    struct friend_list list = {.out = BUF_INIT};
+    enum err err = read_style(call->nereid, call->req, &list.style);
+    if (err) {
+        call_fail_field(call, err, "dialect");
+        return;
+    }
+    buf_add_text(&list.out, "{\"friends\":[");
+    hub_friends(call->user, add_friend, &list);
+    buf_add_text(&list.out, "]}");
+    call_reply(call, &list.out);
+}
+
+void nereid_get_friends(void *ctx, struct request *req)
+{
+    call_begin(ctx, req, sizeof(struct call), get_friends);
+}
+
+/* --- presence */
+
+static void presence_set(void *ctx, enum err err)
+{
+    struct call *call = ctx;
+    struct stanza_style style;
+    if (!err)
+        err = read_style(call->nereid, call->req, &style);
+    if (err) {
+        call_fail(call, err, 0);
+        return;
+    }
+    struct presence presence = user_presence(call->user);
+    struct buf out = BUF_INIT;
+    stanza_write_presence(&out, &style, &presence);
+    call_reply(call, &out);
+}
+
+/* What is not given stays as it was. */
+static void set_presence(struct call *call)
+{
+    struct presence presence = user_presence(call->user);
+    struct stanza_style style;
+    const char *field = "show";
+    enum err err = read_show(call->req, &presence.show);
+    if (!err)
+        err = (field = "dialect", read_style(call->nereid, call->req, &style));
+    if (!err)
+        err = (field = "status", read_text(call->req, "status", &presence.status));
+    if (!err)
+        err = hub_presence_set(call->user, presence.show, presence.status, presence_set, call);
+    if (err)
+        call_fail_field(call, err, field);
+}
+
+void nereid_set_presence(void *ctx, struct request *req)
+{
+    call_begin(ctx, req, sizeof(struct call), set_presence);
+}

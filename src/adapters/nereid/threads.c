@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+/* Threads: starting them, their members, the list of one's own, and their history. */
+#include "adapters/nereid/adapter.h"
+#include "base/time.h"
+
+enum { HISTORY_DEFAULT = 50 };
+
+static void write_id(struct buf *out, const char *key, struct id id)
+{
+    char text[ID_TEXT_SIZE];
+    buf_printf(out, "\"%s\":\"%s\"", key, id_format(id, text));
+}
+
+static void write_members(struct buf *out, const struct stanza_style *style, const struct thread_record *thread)
+{
+    buf_add_text(out, "\"members\":[");
+    for (size_t i = 0; i < thread->member_count; i++) {
+        const struct member_record *member = &thread->members[i];
+        if (i)
+            buf_add_char(out, ',');
+        stanza_write_person(out, style, member->user.id, member->user.name, member->role == ROLE_OWNER ? "owner" : "guest");
+    }
+    buf_add_char(out, ']');
+}
+
+/* The message object, when it was sent, and its place in the log. */
+static void write_dated_message(struct buf *out, const struct stanza_style *style, const struct message *message)
+{
+    char time[TIME_TEXT_SIZE], cursor[CURSOR_TEXT_SIZE];
+    buf_printf(out, "{\"timestamp\":\"%s\",\"cursor\":\"%s\",\"message\":", time_format(message->fields.time_us, time),
+               cursor_format(message->cursor, cursor));
+    stanza_write_message(out, style, message);
+    buf_add_char(out, '}');
+}
+
+/* --- one thread: start-session, members */
+
+static void thread_changed(void *ctx, enum err err, const struct thread_record *thread)
+{
+    struct call *call = ctx;
+    struct stanza_style style;
+    if (!err)
+        err = read_style(call->nereid, call->req, &style);
+    if (err) {
+        call_fail(call, err, 0);
+        return;
+    }
+    struct buf out = BUF_INIT;
+    buf_add_char(&out, '{');
+    write_id(&out, "thread_id", thread->id);
+    buf_add_char(&out, ',');
+    write_members(&out, &style, thread);
+    buf_add_char(&out, '}');
+    call_reply(call, &out);
+}
+
+static void start_session(struct call *call)
+{
+    const struct span *users;
+    size_t count;
+    struct span room = {0};
+    struct stanza_style style;
+    const char *field = "user";
+    enum err err = request_fields(call->req, "user", &users, &count);
+    if (!err)
+        err = (field = "room", read_text(call->req, "room", &room));
+    if (!err)
+        err = (field = "dialect", read_style(call->nereid, call->req, &style));
+    if (!err)
+        err = (field = "user or room", hub_thread_open(call->user, users, count, room, thread_changed, call));
+    if (err == ERR_NOT_FRIENDS || err == ERR_TOO_MANY_MEMBERS)
+        call_fail(call, err, 0);
+    else if (err)
+        call_fail_field(call, err, field);
+}
+
+void nereid_start_session(void *ctx, struct request *req)
+{
+    call_begin(ctx, req, sizeof(struct call), start_session);
+}
+
+/* A thread id that is malformed is one that does not exist. */
+static enum err read_thread(const struct request *req, struct id *ret_thread)
+{
+    return id_parse(request_param(req, "thread"), ret_thread) ? OK : ERR_NO_THREAD;
+}
+
+static void add_member(struct call *call)
+{
+    struct id thread;
+    struct span user;
+    enum err err = request_field(call->req, "user", &user);
+    if (err) {
+        call_fail_field(call, err, "user");
+        return;
+    }
+    err = read_thread(call->req, &thread);
+    if (!err)
+        err = hub_member_add(call->user, thread, user, thread_changed, call);
+    if (err)
+        call_fail(call, err, 0);
+}
+
+void nereid_add_member(void *ctx, struct request *req)
+{
+    call_begin(ctx, req, sizeof(struct call), add_member);
+}
+
+static void remove_member(struct call *call)
+{
+    struct id thread;
+    enum err err = read_thread(call->req, &thread);
+    if (!err)
+        err = hub_member_remove(call->user, thread, request_param(call->req, "user"), thread_changed, call);
+    if (err)
+        call_fail(call, err, 0);
+}
+
+void nereid_remove_member(void *ctx, struct request *req)
+{
+    call_begin(ctx, req, sizeof(struct call), remove_member);
+}
+
+/* --- all of one's threads */
+
+static void write_thread(struct buf *out, const struct stanza_style *style, const struct thread_record *thread)
+{
+    buf_add_char(out, '{');
+    write_id(out, "thread_id", thread->id);
+    buf_add_char(out, ',');
+    if (thread->room.data) {
+        buf_add_text(out, "\"room\":");
+        buf_add_json(out, thread->room);
+        buf_add_char(out, ',');
+    }
+    write_members(out, style, thread);
+    buf_add_text(out, ",\"subject\":");
+    if (thread->last && thread->last->fields.subject.data)
+        buf_add_json(out, thread->last->fields.subject);
+    else
+        buf_add_text(out, "null");
+    buf_add_text(out, ",\"last\":");
+    if (thread->last)
+        write_dated_message(out, style, thread->last);
+    else
+        buf_add_text(out, "null");
+    buf_add_char(out, '}');
+}
+
+static void got_threads(void *ctx, enum err err, const struct thread_record *threads, size_t count)
+{
+    struct call *call = ctx;
+    struct stanza_style style;
+    if (!err)
+        err = read_style(call->nereid, call->req, &style);
+    if (err) {
+        call_fail(call, err, 0);
+        return;
+    }
+    struct buf out = BUF_INIT;
+    buf_add_text(&out, "{\"threads\":[");
+    for (size_t i = 0; i < count; i++) {
+        if (i)
+            buf_add_char(&out, ',');
+        write_thread(&out, &style, &threads[i]);
+    }
+    buf_add_text(&out, "]}");
+    call_reply(call, &out);
+}
+
+static void list_threads(struct call *call)
+{
+    hub_threads(call->nereid->hub, request_caller(call->req)->user, got_threads, call);
+}
+
+void nereid_threads(void *ctx, struct request *req)
+{
+    call_begin(ctx, req, sizeof(struct call), list_threads);
+}
+
+/* --- history */
+
+static void got_history(void *ctx, enum err err, const struct message_page *page)
+{
+    struct call *call = ctx;
+    struct stanza_style style;
+    if (!err)
+        err = read_style(call->nereid, call->req, &style);
+    if (err) {
+        call_fail(call, err, 0);
+        return;
+    }
+    struct buf out = BUF_INIT;
+    buf_add_text(&out, "{\"messages\":[");
+    for (size_t i = 0; i < page->count; i++) {
+        if (i)
+            buf_add_char(&out, ',');
+        write_dated_message(&out, &style, page->messages[i]);
+    }
+    char cursor[CURSOR_TEXT_SIZE];
+    if (page->more)
+        buf_printf(&out, "],\"before\":\"%s\"}", cursor_format(page->messages[0]->cursor, cursor));
+    else
+        buf_add_text(&out, "],\"before\":null}");
+    call_reply(call, &out);
+}
+
+static enum err read_before(struct request *req, struct cursor *ret_before)
+{
+    struct span text = {0};
+    enum err err = read_text(req, "before", &text);
+    if (err || !text.data)
+        return err;
+    return cursor_parse(text, ret_before) ? OK : ERR_BAD_CURSOR;
+}
+
+static void read_history(struct call *call)
+{
+    struct nereid *nereid = call->nereid;
+    int64_t max = nereid->options.history_max;
+    int64_t limit = max < HISTORY_DEFAULT ? max : HISTORY_DEFAULT;
+    struct cursor before = {0};
+    struct id thread;
+    const char *field = "before";
+    enum err err = read_before(call->req, &before);
+    if (!err)
+        err = (field = "limit", read_count(call->req, "limit", 1, max, &limit));
+    if (err) {
+        call_fail_field(call, err, field);
+        return;
+    }
+    err = read_thread(call->req, &thread);
+    if (err) {
+        call_fail(call, err, 0);
+        return;
+    }
+    hub_history(nereid->hub, thread, request_caller(call->req)->user, before, (size_t)limit, got_history, call);
+}
+
+void nereid_history(void *ctx, struct request *req)
+{
+    call_begin(ctx, req, sizeof(struct call), read_history);
+}
