@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* The table of scenarios. */
+#include "scenario.h"
+
+#include <stddef.h>
+
+/* Scenarios that compare deliveries keep the bench and the servers on processors of their own; in the others nereidd's
+ * threads may use all there are, as they would in use. */
+const struct scenario scenarios[] = {
+    {"fan-out-10", "deliveries/s to 10 readers against limit: 0.8 with 1 in flight, 1 with 32", fanout_run, 10,
+     .separate = true, .time_s = 180},
+    {"fan-out-100", "the same with 100 readers", fanout_run, 100, .separate = true, .time_s = 180},
+    {"fan-out-1000", "the same with 1,000 readers", fanout_run, 1000, .separate = true, .time_s = 240},
+    {"latency", "microseconds from request to reader, idle system", latency_run, 1, .separate = true, .time_s = 120},
+    {"memory", "user memory of one of 10,000 idle streams: 1,024 bytes", memory_run, 10000, .needs_nereidd = true,
+     .time_s = 180},
+    {"neighbours", "latency and CPU with 15,000 idle streams beside: 1.3 times that without", neighbours_run, 15000,
+     .needs_nereidd = true, .separate = true, .time_s = 300},
+    {"connects", "10,000 connects with token and first byte: 3 s", connects_run, 10000, .time_s = 300},
+    {"sends", "acknowledged sends/s over 64 connections against SQLite alone: 0.5", sends_run, 64,
+     .needs_nereidd = true, .time_s = 240},
+    {.name = NULL},
+};

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: MIT */
+/* What is measured: nereidd with one of its stores, or limit; started alike, talked to alike. */
+#include "target.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "http.h"
+#include "load.h"
+#include "support.h"
+
+enum {
+    ARGUMENTS_MAX = 128,
+    SETUP_CONNECTIONS = 32,
+    SETUP_S = 60,
+    OPEN_CONNECTIONS = 200,
+    METRICS_BYTES = 1 << 20,
+};
+
+static const char sender_name[] = "sender";
+static const char room_name[] = "bench";
+
+/*
+ * Limits on what one client may do are out of the way, because here a few stand for many; the rest is as it comes.
+ * Senders wait while others take their turn, so their connections may be idle for long.
+ */
+static const char *const nereidd_options[] = {
+    "http.listen=127.0.0.1:0", "admin.listen=127.0.0.1:0", "auth.methods=demo",   "nereid.friends=threads",
+    "limits.members=2000",     "limits.send_rate=0",       "limits.token_rate=0", "limits.idle=1h",
+};
+
+const char *target_name(enum target_kind kind)
+{
+    static const char *const names[TARGET_KINDS] = {"file", "memory", "limit", "limit-each"};
+
+    return names[kind];
+}
+
+static bool is_limit(const struct target *target)
+{
+    return target->kind == TARGET_LIMIT || target->kind == TARGET_LIMIT_EACH;
+}
+
+void target_database(const struct target *target, char ret[TARGET_PATH_BYTES])
+{
+    if (snprintf(ret, TARGET_PATH_BYTES, "%s/chat.db", target->dir) >= TARGET_PATH_BYTES)
+        fail("the path of the directory is too long");
+}
+
+static void limit_start(struct target *target, const struct settings *settings, size_t overhead_bytes, const char *log)
+{
+    static const char *const words[] = {"http"};
+    char overhead[24];
+    const char *argv[5] = {settings->limit};
+    unsigned n = 1;
+
+    snprintf(overhead, sizeof overhead, "-e%zu", overhead_bytes);
+    if (target->kind == TARGET_LIMIT_EACH)
+        argv[n++] = "-1";
+    if (overhead_bytes > 0)
+        argv[n++] = overhead;
+    argv[n] = NULL;
+    proc_start(&target->proc, argv, log);
+    proc_addresses(&target->proc, words, &target->http, 1);
+}
+
+static void option_add(const char **argv, unsigned *n, const char *option)
+{
+    if (*n + 3 > ARGUMENTS_MAX)
+        fail("too many options for nereidd");
+    argv[(*n)++] = "-o";
+    argv[(*n)++] = option;
+}
+
+static void nereidd_start(struct target *target, const struct settings *settings, const char *log)
+{
+    static const char *const words[] = {"admin", "http"};
+    char database[TARGET_PATH_BYTES];
+    char store[TARGET_PATH_BYTES + 32] = "store.url=sqlite::memory:";
+    const char *argv[ARGUMENTS_MAX] = {settings->nereidd};
+    struct sockaddr_in addresses[2];
+    unsigned n = 1;
+
+    target_database(target, database);
+    if (target->kind == TARGET_FILE)
+        snprintf(store, sizeof store, "store.url=sqlite:%s", database);
+    for (size_t i = 0; i < sizeof nereidd_options / sizeof *nereidd_options; i++)
+        option_add(argv, &n, nereidd_options[i]);
+    option_add(argv, &n, store);
+    for (unsigned i = 0; i < settings->option_count; i++)
+        option_add(argv, &n, settings->options[i]);
+    argv[n] = NULL;
+    proc_start(&target->proc, argv, log);
+    proc_addresses(&target->proc, words, addresses, 2);
+    target->admin = addresses[0];
+    target->http = addresses[1];
+}
+
+void target_start(struct target *target, const struct settings *settings, enum target_kind kind, size_t overhead_bytes)
+{
+    char log[TARGET_PATH_BYTES + 8];
+
+    *target = (struct target){.kind = kind};
+    if (snprintf(target->dir, sizeof target->dir, "%s/%s-XXXXXX", settings->dir, target_name(kind)) >=
+            (int)sizeof target->dir ||
+        mkdtemp(target->dir) == NULL)
+        fail("a directory in %s: %s", settings->dir, strerror(errno));
+    snprintf(log, sizeof log, "%s/log", target->dir);
+    authorization_format(sender_name, target->sender_field);
+    if (is_limit(target))
+        limit_start(target, settings, overhead_bytes, log);
+    else
+        nereidd_start(target, settings, log);
+}
+
+void target_stop(struct target *target)
+{
+    proc_stop(&target->proc);
+}
+
+static void user_authorization(const char *prefix, uint64_t index, char ret[AUTHORIZATION_BYTES])
+{
+    char user[USER_BYTES];
+
+    snprintf(user, sizeof user, "%s%llu", prefix, (unsigned long long)index);
+    authorization_format(user, ret);
+}
+
+/* A form of the nereid interface, from the user of `authorization`. */
+static size_t form_format(const char *path, const char *authorization, const char *form, char *ret, size_t cap)
+{
+    int n = snprintf(ret, cap,
+                     "POST /nereid-chat/%s HTTP/1.1\r\nHost: bench\r\n%s"
+                     "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %zu\r\n\r\n%s",
+                     path, authorization, strlen(form), form);
+
+    if (n < 0 || (size_t)n >= cap)
+        fail("a request is too long");
+    return (size_t)n;
+}
+
+/* --- the room ----------------------------------------------------------------------------------------------------- */
+
+static void room_form(const char *room, char ret[64])
+{
+    snprintf(ret, 64, "room=%s", room);
+}
+
+static void sender_join(struct target *target, const char *room)
+{
+    enum { BODY_BYTES = 1 << 20 };
+    char request[LOAD_REQUEST_BYTES];
+    char form[64];
+    char *body = alloc_items(BODY_BYTES, 1);
+    size_t n;
+    int status;
+
+    room_form(room, form);
+    n = form_format("start-session", target->sender_field, form, request, sizeof request);
+    status = http_exchange(&target->http, request, n, body, BODY_BYTES);
+    if (status != 200)
+        fail("start-session was answered with %d: %.200s", status, body);
+    uuid_read(body, "thread_id", target->thread);
+    free(body);
+}
+
+void target_lonely_room(struct target *target)
+{
+    sender_join(target, "lonely");
+}
+
+struct members {
+    unsigned count;
+};
+
+static size_t join_write(void *self, uint64_t index, char ret[LOAD_REQUEST_BYTES])
+{
+    const struct members *members = self;
+    char authorization[AUTHORIZATION_BYTES];
+    char form[64];
+
+    if (index >= members->count)
+        return 0;
+    user_authorization("u", index, authorization);
+    room_form(room_name, form);
+    return form_format("start-session", authorization, form, ret, LOAD_REQUEST_BYTES);
+}
+
+static void join_answered(void *self, uint64_t index, int status, const char *body, size_t body_bytes)
+{
+    (void)self;
+    (void)body_bytes;
+    if (status != 200)
+        fail("u%llu cannot join: %d: %.200s", (unsigned long long)index, status, body);
+}
+
+static void room_gather(struct target *target, unsigned readers)
+{
+    static const struct load_ops ops = {join_write, join_answered};
+    struct members members = {.count = readers};
+
+    sender_join(target, room_name);
+    load_run(&target->http, SETUP_CONNECTIONS, &ops, &members, deadline_in(SETUP_S));
+}
+
+/* --- streams ------------------------------------------------------------------------------------------------------ */
+
+static size_t reader_stream_write(void *self, unsigned index, const char *token, char ret[STREAM_REQUEST_BYTES])
+{
+    const struct target *target = self;
+    char authorization[AUTHORIZATION_BYTES] = "";
+    const char *path = is_limit(target) ? "/stream" : "/nereid-chat/stream";
+
+    (void)token;
+    if (!is_limit(target))
+        user_authorization("u", index, authorization);
+    return (size_t)snprintf(ret, STREAM_REQUEST_BYTES, "GET %s HTTP/1.1\r\nHost: bench\r\n%s\r\n", path, authorization);
+}
+
+size_t target_send_request(void *self, const char *text, char ret[FAN_REQUEST_BYTES])
+{
+    const struct target *target = self;
+    char form[FAN_TEXT_BYTES + 80];
+
+    if (is_limit(target))
+        return (size_t)snprintf(ret, FAN_REQUEST_BYTES,
+                                "POST /send HTTP/1.1\r\nHost: bench\r\nContent-Length: %zu\r\n\r\n%s", strlen(text),
+                                text);
+    snprintf(form, sizeof form, "thread_id=%s&message=%s", target->thread, text);
+    return form_format("send-message", target->sender_field, form, ret, FAN_REQUEST_BYTES);
+}
+
+struct fan *target_fan(struct target *target, unsigned readers)
+{
+    struct stream_plan plan = {
+        .to = &target->http,
+        .count = readers,
+        .concurrency = OPEN_CONNECTIONS,
+        .self = target,
+        .stream_request_write = reader_stream_write,
+    };
+    int *fds = alloc_items(readers, sizeof *fds);
+    struct fan *fan;
+
+    if (!is_limit(target))
+        room_gather(target, readers);
+    streams_open(&plan, fds, deadline_in(SETUP_S));
+    fan = fan_new(&target->http, fds, readers, target_send_request, target);
+    target->line_bytes = fan_line_bytes(fan);
+    free(fds);
+    return fan;
+}
+
+/* --- a crowd ------------------------------------------------------------------------------------------------------ */
+
+static size_t token_request_format(const char *crowd, uint64_t index, char *ret, size_t cap)
+{
+    char authorization[AUTHORIZATION_BYTES];
+
+    user_authorization(crowd, index, authorization);
+    return form_format("token", authorization, "", ret, cap);
+}
+
+static size_t crowd_token_write(void *self, unsigned index, char ret[STREAM_REQUEST_BYTES])
+{
+    const struct target *target = self;
+
+    return token_request_format(target->crowd, index, ret, STREAM_REQUEST_BYTES);
+}
+
+static size_t crowd_stream_write(void *self, unsigned index, const char *token, char ret[STREAM_REQUEST_BYTES])
+{
+    const struct target *target = self;
+
+    if (is_limit(target))
+        return reader_stream_write(self, index, token, ret);
+    return (size_t)snprintf(ret, STREAM_REQUEST_BYTES, "GET /nereid-chat/stream/%s HTTP/1.1\r\nHost: bench\r\n\r\n",
+                            target->tokens != NULL ? target->tokens[index] : token);
+}
+
+void target_crowd(struct target *target, const char *crowd, unsigned count, const char (*tokens)[UUID_BYTES],
+                  int *ret_fds)
+{
+    struct stream_plan plan = {
+        .to = &target->http,
+        .count = count,
+        .concurrency = OPEN_CONNECTIONS,
+        .self = target,
+        .token_request_write = is_limit(target) || tokens != NULL ? NULL : crowd_token_write,
+        .stream_request_write = crowd_stream_write,
+    };
+
+    target->crowd = crowd;
+    target->tokens = tokens;
+    streams_open(&plan, ret_fds, deadline_in(SETUP_S));
+    target->tokens = NULL;
+}
+
+struct token_wants {
+    const char *crowd;
+    unsigned count;
+    char (*tokens)[UUID_BYTES];
+};
+
+static size_t token_write(void *self, uint64_t index, char ret[LOAD_REQUEST_BYTES])
+{
+    const struct token_wants *wants = self;
+
+    return index < wants->count ? token_request_format(wants->crowd, index, ret, LOAD_REQUEST_BYTES) : 0;
+}
+
+static void token_answered(void *self, uint64_t index, int status, const char *body, size_t body_bytes)
+{
+    const struct token_wants *wants = self;
+
+    (void)body_bytes;
+    if (status != 200)
+        fail("a token was answered with %d: %.200s", status, body);
+    uuid_read(body, "token", wants->tokens[index]);
+}
+
+void target_tokens(struct target *target, const char *crowd, unsigned count, char (*ret_tokens)[UUID_BYTES])
+{
+    static const struct load_ops ops = {token_write, token_answered};
+    struct token_wants wants = {.crowd = crowd, .count = count, .tokens = ret_tokens};
+
+    load_run(&target->http, SETUP_CONNECTIONS, &ops, &wants, deadline_in(SETUP_S));
+}
+
+/* --- metrics ------------------------------------------------------------------------------------------------------ */
+
+double target_metric(const struct target *target, const char *name)
+{
+    static const char request[] = "GET /metrics HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n";
+    char *body = alloc_items(METRICS_BYTES, 1);
+    size_t n = strlen(name);
+    char *line = body;
+    double value;
+
+    if (http_exchange(&target->admin, request, sizeof request - 1, body, METRICS_BYTES) != 200)
+        fail("/metrics was refused: %.200s", body);
+    while (line != NULL && !(strncmp(line, name, n) == 0 && line[n] == ' ')) {
+        line = strchr(line, '\n');
+        line += line != NULL;
+    }
+    if (line == NULL)
+        fail("there is no metric %s", name);
+    value = strtod(line + n, NULL);
+    free(body);
+    return value;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is measured: nereidd with one of its stores, or limit; started alike, talked to alike.
+ *
+ *   target_start -> target_fan, target_crowd, target_tokens ... -> target_stop
+ *
+ * Everything a server needs lies in a directory of its own below settings->dir. Any failure ends the process
+ * (support.h).
+ */
+#ifndef BENCH_TARGET_H
+#define BENCH_TARGET_H
+
+#include <netinet/in.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "fan.h"
+#include "http.h"
+#include "proc.h"
+#include "streams.h"
+
+/* What the command line says; lives as long as the bench. */
+struct settings {
+    const char *nereidd;        /* path; NULL: measure limit only */
+    const char *limit;          /* path */
+    const char *dir;            /* private; the bench removes it */
+    const char *const *options; /* further `section.key=value` for nereidd */
+    unsigned option_count;
+    unsigned rounds;
+    unsigned round_ms;
+    FILE *sink; /* takes the results, see report.h */
+};
+
+enum target_kind {
+    TARGET_FILE,       /* nereidd, store in a file, full durability */
+    TARGET_MEMORY,     /* nereidd, store in memory */
+    TARGET_LIMIT,      /* limit, gathering what piled up */
+    TARGET_LIMIT_EACH, /* limit, one write per message and reader */
+    TARGET_KINDS,
+};
+
+enum { TARGET_PATH_BYTES = 512, USER_BYTES = 32 };
+
+struct target {
+    enum target_kind kind;
+    struct proc proc;
+    struct sockaddr_in http;
+    struct sockaddr_in admin;               /* nereidd only */
+    char dir[TARGET_PATH_BYTES];            /* nereidd's store is chat.db here */
+    char thread[UUID_BYTES];                /* the room's thread, once there is one */
+    size_t line_bytes;                      /* of the fan's first message as a reader gets it */
+    const char *crowd;                      /* prefix of the user names of a crowd being opened */
+    const char (*tokens)[UUID_BYTES];       /* of the crowd being opened; NULL: each asks for its own */
+    char sender_field[AUTHORIZATION_BYTES]; /* the sender's Authorization */
+};
+
+/* The word for a kind in the report. */
+const char *target_name(enum target_kind kind);
+
+/*
+ * Starts a server in a new directory. `overhead_bytes` is what an envelope holds beside its text and means
+ * something to limit only; 0 is limit's own guess.
+ */
+void target_start(struct target *target, const struct settings *settings, enum target_kind kind, size_t overhead_bytes);
+void target_stop(struct target *target);
+
+/*
+ * A room with `readers` members (u0, u1 ...), a stream open for each, and one more member who sends. The fan has
+ * delivered a first message to everyone. Free with fan_free, before or after target_stop.
+ */
+struct fan *target_fan(struct target *target, unsigned readers);
+
+/*
+ * Opens `count` streams, 200 at a time, for the users `crowd`0, `crowd`1 ..., who have nothing to do with anybody.
+ * Each is opened with a token: the one in `tokens`, or with NULL one that it asks for first on its connection (none
+ * for limit).
+ */
+void target_crowd(struct target *target, const char *crowd, unsigned count, const char (*tokens)[UUID_BYTES],
+                  int *ret_fds);
+
+/* Asks for a token for each of the users `crowd`0, `crowd`1 ... nereidd only. */
+void target_tokens(struct target *target, const char *crowd, unsigned count, char (*ret_tokens)[UUID_BYTES]);
+
+/* The request that sends `text` to the room; a fan_request_fn, `self` being the target. */
+size_t target_send_request(void *self, const char *text, char ret[FAN_REQUEST_BYTES]);
+
+/* A room of the sender's own, where nobody reads. */
+void target_lonely_room(struct target *target);
+
+/* The value of a metric without labels. nereidd only; fails when there is none of that name. */
+double target_metric(const struct target *target, const char *name);
+
+/* Path of the file of a TARGET_FILE. */
+void target_database(const struct target *target, char ret[TARGET_PATH_BYTES]);
+
+#endif
