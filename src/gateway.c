@@ -50,6 +50,7 @@ struct gateway {
     size_t listener_count;
     const char **origins; /* ends with null */
     struct timer drain_timer;
+    struct loop_task tick;
     bool failed; /* could not start */
     bool store_closed;
 };
@@ -335,9 +336,9 @@ static bool is_drained(const struct gateway *gateway)
 }
 
 /* The end of a turn. */
-static void tick(void *ctx)
+static void tick(struct loop_task *task)
 {
-    struct gateway *gateway = ctx;
+    struct gateway *gateway = container_of(task, struct gateway, tick);
     hub_tick(gateway->hub);
     if (!is_drained(gateway) || !timer_is_set(&gateway->drain_timer))
         return;
@@ -448,7 +449,8 @@ bool gateway_run(struct gateway *gateway)
         log_event(LOG_ERROR, "cannot start");
         return false;
     }
-    loop_set_hook(gateway->loop, LOOP_HOOK_HUB, tick, gateway);
+    gateway->tick.run = tick;
+    loop_add_task(gateway->loop, LOOP_HOOK_HUB, &gateway->tick);
     hub_start(gateway->hub, hub_started, gateway);
     loop_run(gateway->loop);
     log_event(LOG_INFO, "stopped");

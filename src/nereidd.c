@@ -8,14 +8,19 @@
 #include <unistd.h>
 
 #include "auth/auth.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "conf/command.h"
 #include "conf/options.h"
 #include "gateway.h"
+#include "http/server.h"
+#include "io/loop.h"
+#include "store/sqlite.h"
 
 static int print_version(void)
 {
-    (void)printf("nereidd %s\n", PACKAGE_VERSION);
+    (void)printf("nereidd %s\n%s, %s, %s, %s, %s\n", PACKAGE_VERSION, http_library(), loop_library(), json_library(),
+                 sqlite_library(), auth_libraries());
     return EXIT_SUCCESS;
 }
 

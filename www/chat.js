@@ -5,7 +5,7 @@
 const BASE = "nereid-chat";
 const SILENCE_MS = 50000; // two and a half heartbeats
 const RETRY_MS = 500;
-const RETRY_MAX_MS = 15000;
+const RETRY_MAX_MS = 8000;
 
 const at = (id) => document.getElementById(id);
 const sleep = (ms) => new Promise((wake) => setTimeout(wake, ms));
@@ -175,15 +175,15 @@ async function loadHistory(thread, before) {
   thread.loaded = true;
 }
 
+// Shows what is known at once. Members come and go without a word on the stream, so they are asked for.
 async function openThread(thread) {
   shown = thread;
   thread.unread = 0;
-  if (!thread.loaded) await loadHistory(thread);
-  if (shown !== thread) return;
-  showThreads();
-  showMessages();
   at("compose").hidden = false;
   at("compose").text.focus();
+  showMessages(true);
+  await Promise.all([loadThreads(), thread.loaded || loadHistory(thread)]);
+  if (shown === thread) showMessages(true);
 }
 
 async function startThread(words) {
@@ -285,9 +285,9 @@ function makeMessage({ timestamp, message, pending }) {
   return item;
 }
 
-function showMessages() {
+function showMessages(toEnd = false) {
   const log = at("log");
-  const isAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 80;
+  const isAtEnd = toEnd || log.scrollHeight - log.scrollTop - log.clientHeight < 80;
   at("title").textContent = titleOf(shown);
   at("members").textContent = shown.members.map(nameOf).join(", ");
   at("earlier").hidden = !shown.before;

@@ -70,6 +70,9 @@ void auth_free(struct auth *auth);
 /* Reads the users file again. ERR_BAD_FIELD, ERR_NO_MEMORY: the old users stay, and the findings were logged. */
 enum err auth_reload(struct auth *auth) must_check;
 
+/* The names and versions of the libraries; static. */
+const char *auth_libraries(void);
+
 /* A line for the users file, without its newline, hashed with yescrypt; the caller frees it. Takes a fraction of a
  * second of CPU. Errors: ERR_BAD_FIELD (not a user id, a display name or a password that could be used), ERR_NO_MEMORY,
  * ERR_INTERNAL. */

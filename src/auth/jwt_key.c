@@ -6,9 +6,11 @@
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
 #include <rhonabwy.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/auth.h"
 #include "auth/file.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -387,4 +389,11 @@ bool jwt_key_verify(const struct jwt_key *key, struct span text, struct span sig
     case KEY_EC: return verify_ec(key, text, signature);
     default: return signature.len && verify_data(key, text, datum_of(signature));
     }
+}
+
+const char *auth_libraries(void)
+{
+    static char text[64];
+    (void)snprintf(text, sizeof(text), "GnuTLS %s, rhonabwy %s", gnutls_check_version(NULL), RHONABWY_VERSION_STR);
+    return text;
 }

@@ -57,3 +57,74 @@ struct span json_text(const json_t *object, const char *key)
         return (struct span){0};
     return (struct span){json_string_value(value), json_string_length(value)};
 }
+
+/* --- the text itself, once it is known to be JSON */
+
+static bool is_space(char byte)
+{
+    return byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r';
+}
+
+static size_t skip_space(struct span text, size_t at)
+{
+    while (at < text.len && is_space(text.data[at]))
+        at++;
+    return at;
+}
+
+/* Moves `at` from the first byte of a value behind its last. */
+static size_t skip_value(struct span text, size_t at)
+{
+    unsigned depth = 0;
+    for (; at < text.len; at++) {
+        char byte = text.data[at];
+        bool closes = byte == ']' || byte == '}';
+        if (depth == 0 && (closes || byte == ',' || is_space(byte)))
+            break;
+        if (byte == '"')
+            at = skip_string(text, at);
+        else if (byte == '[' || byte == '{')
+            depth++;
+        else if (closes)
+            depth--;
+    }
+    return at;
+}
+
+bool json_find_value(struct span object, const char *key, struct span *ret_value)
+{
+    size_t at = skip_space(object, 0) + 1;
+    for (;;) {
+        at = skip_space(object, at);
+        if (at >= object.len || object.data[at] != '"')
+            return false;
+        size_t key_end = skip_string(object, at);
+        struct span found = {object.data + at + 1, key_end - at - 1};
+        size_t value_at = skip_space(object, skip_space(object, key_end + 1) + 1);
+        size_t value_end = skip_value(object, value_at);
+        if (span_is(found, key)) {
+            *ret_value = (struct span){object.data + value_at, value_end - value_at};
+            return true;
+        }
+        at = skip_space(object, value_end) + 1;
+    }
+}
+
+void json_minify(struct buf *out, struct span text)
+{
+    size_t from = 0;
+    while ((from = skip_space(text, from)) < text.len) {
+        size_t end = from;
+        for (; end < text.len && !is_space(text.data[end]); end++)
+            if (text.data[end] == '"')
+                end = skip_string(text, end);
+        end = end < text.len ? end : text.len;
+        buf_add(out, (struct span){text.data + from, end - from});
+        from = end;
+    }
+}
+
+const char *json_library(void)
+{
+    return "jansson " JANSSON_VERSION;
+}

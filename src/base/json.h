@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 #include "base/attr.h"
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/span.h"
 
@@ -23,5 +24,15 @@ enum err json_parse(struct span text, unsigned depth_max, json_t **ret_json) mus
 /* The string member `key` of `object` as a span that lives as long as the object; an empty span with null data where
  * there is none or it is not a string. */
 struct span json_text(const json_t *object, const char *key);
+
+/* Where the value of member `key` stands in the text of an object that json_parse has taken, as it is written: jansson keeps no more of a number
+ * than fits a double. False, and *ret_value untouched: the object has no such member, or writes its key with escapes. */
+bool json_find_value(struct span object, const char *key, struct span *ret_value) must_check;
+
+/* Adds `text`, which json_parse has taken, without the white space between its tokens; so it is one line. */
+void json_minify(struct buf *out, struct span text);
+
+/* The library's name and version; static. */
+const char *json_library(void);
 
 #endif

@@ -54,7 +54,8 @@ uint32_t table_hash(const void *key, size_t len)
         sip_word(v, word);
     }
     word = 0;
-    memcpy(&word, at, len % 8);
+    if (len % 8)
+        memcpy(&word, at, len % 8);
     sip_word(v, word | (uint64_t)len << 56);
     v[2] ^= 0xff;
     for (int i = 0; i < 3; i++)

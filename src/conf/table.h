@@ -110,7 +110,7 @@ SECTION(token, "Chat tokens")
 ROW(token, ttl, DURATION, RANGE("1s", "30d"), "1h",
     "How long a token is good.")
 ROW(token, ends_streams, FLAG, ANY, "yes",
-    "Whether a stream ends when the token that opened it expires or is revoked.")
+    "Whether a stream ends when the token that opened it expires. When it is revoked the stream ends in any case.")
 END(token)
 
 SECTION(nereid, "The nereid protocol")

@@ -18,7 +18,8 @@ enum { RATE_KEYS_MAX = 100000, USERS_PAGE = 1000 };
 
 static void message_announced(struct store_sink *sink, struct message *message);
 
-struct hub *hub_new(const struct hub_options *options, struct store *store, struct timers *timers, const struct clock *clock)
+struct hub *hub_new(const struct hub_options *options, struct store *store, struct timers *timers,
+                    const struct clock *clock)
 {
     struct hub *hub = calloc(1, sizeof(*hub));
     if (!hub)
@@ -40,7 +41,8 @@ struct hub *hub_new(const struct hub_options *options, struct store *store, stru
 
 void hub_free(struct hub *hub)
 {
-    assert(!hub->fresh && !hub->grants);
+    assert(!hub->fresh);
+    grants_forget(hub);
     presence_forget_snapshot(hub);
     struct thread *thread, *next;
     HASH_ITER (hh, hub->threads, thread, next) {
@@ -192,7 +194,8 @@ static struct message *message_of(const struct hub *hub, const struct message_fi
     return message_new(&complete);
 }
 
-enum err hub_send(struct hub *hub, const struct message_fields *fields, store_append_done *done, void *ctx, unsigned *ret_retry_s)
+enum err hub_send(struct hub *hub, const struct message_fields *fields, store_append_done *done, void *ctx,
+                  unsigned *ret_retry_s)
 {
     enum err err = hub->shut ? hub->shut : check_message(hub, fields);
     if (err)
@@ -256,8 +259,8 @@ void hub_threads(struct hub *hub, struct span user, store_threads_done *done, vo
     hub->store->ops->threads_of(hub->store, user, true, done, ctx);
 }
 
-void hub_history(struct hub *hub, struct id thread, struct span user, struct cursor before, size_t limit, store_page_done *done,
-                 void *ctx)
+void hub_history(struct hub *hub, struct id thread, struct span user, struct cursor before, size_t limit,
+                 store_page_done *done, void *ctx)
 {
     hub->store->ops->history(hub->store, thread, user, before, limit, done, ctx);
 }

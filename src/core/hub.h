@@ -28,7 +28,14 @@
 struct hub;
 struct user; /* somebody in memory: opened by a request, or seen by somebody who is */
 
-enum { USER_ID_MAX = 128, USER_NAME_MAX = 256, USER_STATUS_MAX = 1024, ROOM_NAME_MAX = 128, SUBJECT_MAX = 1024, LANGUAGE_MAX = 128 };
+enum {
+    USER_ID_MAX = 128,
+    USER_NAME_MAX = 256,
+    USER_STATUS_MAX = 1024,
+    ROOM_NAME_MAX = 128,
+    SUBJECT_MAX = 1024,
+    LANGUAGE_MAX = 128
+};
 
 /* Who may talk to and see whom. */
 enum friends { FRIENDS_EVERYONE, FRIENDS_THREADS };
@@ -41,10 +48,10 @@ struct hub_options {
     uint32_t sessions_per_user;
     uint32_t streams_per_token;
     uint32_t members_max;
-    uint32_t text_max;            /* bytes of a message's text */
-    uint32_t attachments_max;     /* bytes of the attachments' JSON */
-    uint32_t sends_per_minute;    /* per user; 0: no limit */
-    uint32_t tokens_per_minute;   /* per user; 0: no limit */
+    uint32_t text_max;          /* bytes of a message's text */
+    uint32_t attachments_max;   /* bytes of the attachments' JSON */
+    uint32_t sends_per_minute;  /* per user; 0: no limit */
+    uint32_t tokens_per_minute; /* per user; 0: no limit */
 };
 
 /* `store`, `timers` and `clock` must outlive the hub; the store has not been started. Null: no memory. */
@@ -85,7 +92,8 @@ struct presence user_presence(const struct user *user);
 void hub_friends(struct user *user, void (*visit)(void *ctx, const struct presence *friend), void *ctx);
 
 /* Sets show and status, durably, and tells friends. ERR_BAD_FIELD: status is too long or not valid UTF-8. The user stays pinned by the caller. */
-enum err hub_presence_set(struct user *user, enum show show, struct span status, store_done *done, void *ctx) must_check;
+enum err hub_presence_set(struct user *user, enum show show, struct span status, store_done *done,
+                          void *ctx) must_check;
 
 /* --- sessions --------------------------------------------------------------------------------------------------- */
 
@@ -121,16 +129,16 @@ struct session {
 };
 
 struct attach {
-    bool resume;         /* `since` was given */
-    struct cursor since; /* show what came after it first */
-    int64_t presence_mark; /* as hub_presence_mark said when the client last heard; 0: it knows nothing */
+    bool resume;            /* `since` was given */
+    struct cursor since;    /* show what came after it first */
+    int64_t presence_mark;  /* as hub_presence_mark said when the client last heard; 0: it knows nothing */
     const struct id *token; /* null: by login */
     int64_t token_expires_us;
 };
 
 /* Attaches a session to an opened user; the session keeps them in memory by itself. What it shows comes at the end of the turn: first the presence of
  * friends and of the user (unless presence_mark says that it is known), then what was missed, then what happens. Without `resume`, what happens from
- * now on. Errors: ERR_TOO_MANY_SESSIONS (of the user, or of the token), ERR_SHUTTING_DOWN, ERR_NO_MEMORY; the session is not attached. */
+ * now on. Errors: ERR_TOO_MANY_SESSIONS (of the user, or of the token), ERR_NO_TOKEN (revoked since it was checked), ERR_SHUTTING_DOWN, ERR_NO_MEMORY; the session is not attached. */
 enum err hub_attach(struct session *session, const struct session_ops *ops, struct user *user,
                     const struct attach *attach) must_check;
 
@@ -166,15 +174,18 @@ enum err hub_send(struct hub *hub, const struct message_fields *fields, store_ap
 enum err hub_thread_open(struct user *actor, const struct span *users, size_t count, struct span room,
                          store_thread_done *done, void *ctx) must_check;
 
-/* An owner adds a friend. ERR_NO_THREAD: `actor` is no member; ERR_FORBIDDEN: no owner; ERR_NOT_FRIENDS. */
-enum err hub_member_add(struct user *actor, struct id thread, struct span user, store_thread_done *done, void *ctx) must_check;
+/* An owner adds a friend. ERR_NO_THREAD: `actor` is no member; ERR_FORBIDDEN: no owner; ERR_NOT_FRIENDS. `done` may
+ * report ERR_TOO_MANY_MEMBERS. */
+enum err hub_member_add(struct user *actor, struct id thread, struct span user, store_thread_done *done,
+                        void *ctx) must_check;
 
 /* An owner removes a member, or anyone themselves. ERR_NO_THREAD, ERR_FORBIDDEN. */
 enum err hub_member_remove(struct user *actor, struct id thread, struct span user, store_thread_done *done,
                            void *ctx) must_check;
 
 /* Calls `visit` for each member of a thread in memory (each thread of an attached user is), none if it is not. */
-void hub_members(const struct hub *hub, struct id thread, void (*visit)(void *ctx, struct span user, struct span name), void *ctx);
+void hub_members(const struct hub *hub, struct id thread, void (*visit)(void *ctx, struct span user, struct span name),
+                 void *ctx);
 
 /* The user's threads with their last messages; see store_ops. */
 void hub_threads(struct hub *hub, struct span user, store_threads_done *done, void *ctx);

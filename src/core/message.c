@@ -81,9 +81,9 @@ bool text_type_parse(struct span word, enum text_type *ret_type)
 enum { SUBTAG_MAX = 8 };
 
 /* Tags registered before the present syntax that do not fit it (RFC 5646 section 2.1, `irregular`). */
-static const char *const irregular_tags[] = {
-    "en-gb-oed", "i-ami",    "i-bnn", "i-default", "i-enochian", "i-hak", "i-klingon", "i-lux",     "i-mingo",
-    "i-navajo",  "i-pwn",    "i-tao", "i-tay",     "i-tsu",      "sgn-be-fr", "sgn-be-nl", "sgn-ch-de"};
+static const char *const irregular_tags[] = {"en-gb-oed", "i-ami", "i-bnn",     "i-default", "i-enochian", "i-hak",
+                                             "i-klingon", "i-lux", "i-mingo",   "i-navajo",  "i-pwn",      "i-tao",
+                                             "i-tay",     "i-tsu", "sgn-be-fr", "sgn-be-nl", "sgn-ch-de"};
 
 /* A tag being read: the subtag at hand, empty after the last one, and what follows it. */
 struct tag {
@@ -147,8 +147,7 @@ static bool subtag_is_letters(const struct tag *tag, size_t min, size_t max)
 
 static bool subtag_is_variant(const struct tag *tag)
 {
-    return subtag_fits(tag, true, true, 5, 8) ||
-           (subtag_fits(tag, true, true, 4, 4) && is_digit(tag->subtag.data[0]));
+    return subtag_fits(tag, true, true, 5, 8) || (subtag_fits(tag, true, true, 4, 4) && is_digit(tag->subtag.data[0]));
 }
 
 static bool subtag_is_private(const struct tag *tag)

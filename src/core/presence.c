@@ -289,8 +289,9 @@ static bool deliver_notices(const struct hub *hub, const struct notice *notices,
     struct event *event = NULL;
     const struct notice *last = NULL;
     size_t last_len = 0, len;
-    for (const struct notice *at = notices; at < notices + count; at += len) {
-        len = run_len(at, (size_t)(notices + count - at));
+    for (size_t i = 0; i < count; i += len) {
+        const struct notice *at = &notices[i];
+        len = run_len(at, count - i);
         if (!last || !same_news(last, last_len, at, len)) {
             event_unref(event);
             event = event_of_notices(hub, at, len);
@@ -392,4 +393,3 @@ enum err hub_presence_set(struct user *user, enum show show, struct span status,
     store->ops->presence_put(store, user_id(user), show, status, presence_is_set, setting);
     return OK;
 }
-

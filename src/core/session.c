@@ -60,7 +60,8 @@ enum err hub_may_attach(const struct user *user, const struct id *token)
     return token ? grant_has_room(hub, *token) : OK;
 }
 
-enum err hub_attach(struct session *session, const struct session_ops *ops, struct user *user, const struct attach *attach)
+enum err hub_attach(struct session *session, const struct session_ops *ops, struct user *user,
+                    const struct attach *attach)
 {
     struct hub *hub = user->hub;
     assert(user->pins > 0);
@@ -102,15 +103,14 @@ void hub_detach(struct session *session)
         return;
     struct user *user = session->user;
     struct hub *hub = user->hub;
-    session->cursor = session_cursor(session); /* still to be asked for afterwards */
     if (session->state == SESSION_FRESH)
         forget_fresh(hub, session);
-    session->cursor = session_cursor(session);
+    session->cursor = session_cursor(session); /* still to be asked for afterwards */
     session->state = SESSION_DETACHED;
     if (session->replay)
         session->replay->session = NULL;
     if (session->grant)
-        grant_leave(hub, session);
+        grant_leave(session);
     user_unlink(session);
     metric_add(session->ops->gauge, -1);
     if (!user->sessions)
@@ -247,7 +247,8 @@ static void session_replay(struct session *session)
     }
     replay->session = session;
     session->replay = replay;
-    hub->store->ops->replay(hub->store, user_id(session->user), session->cursor, PAGE_COUNT, PAGE_BYTES, got_page, replay);
+    hub->store->ops->replay(hub->store, user_id(session->user), session->cursor, PAGE_COUNT, PAGE_BYTES, got_page,
+                            replay);
 }
 
 void hub_continue(struct session *session)
@@ -261,8 +262,10 @@ void hub_continue(struct session *session)
 static void session_begin(struct session *session)
 {
     struct hub *hub = session->user->hub;
-    if (!session->resume) {
+    if (!session->resume)
         session->cursor = hub->cursor;
+    /* A poll that comes again has mostly missed nothing: then the store need not be asked. */
+    if (cursor_compare(session->cursor, hub->cursor) == 0) {
         session_go_live(session);
         return;
     }

@@ -24,15 +24,16 @@ struct hub {
     struct user *users;
     struct thread *threads;
     struct grant *grants;
-    struct session *fresh; /* attached this turn */
-    struct user *dirty;    /* whose presence changed this turn */
+    struct session *fresh;  /* attached this turn */
+    struct user *dirty;     /* whose presence changed this turn */
     struct event *snapshot; /* of everyone, as of now; null when it must be made anew */
     struct rate *sends;
     struct rate *tokens;
     struct cursor cursor;
-    int64_t presence_mark; /* counts presence changes, from the wall clock at start: marks of an earlier run are older */
-    uint32_t stamp;        /* tells visited users apart within one walk */
-    enum err shut;         /* OK while sessions are taken */
+    int64_t
+        presence_mark; /* counts presence changes, from the wall clock at start: marks of an earlier run are older */
+    uint32_t stamp;    /* tells visited users apart within one walk */
+    enum err shut;     /* OK while sessions are taken */
 };
 
 struct user {
@@ -41,9 +42,9 @@ struct user {
     struct session *sessions;
     struct thread **threads; /* owned array; only while active */
     struct user *next_dirty;
-    struct timer timer; /* grace after the last session; then, or after the last pin, until inactive */
-    char *name;         /* owned, null for none */
-    char *status;       /* owned, null for none */
+    struct timer timer;    /* grace after the last session; then, or after the last pin, until inactive */
+    char *name;            /* owned, null for none */
+    char *status;          /* owned, null for none */
     int64_t presence_mark; /* of the last change that concerned them */
     uint32_t thread_count;
     uint32_t thread_cap;
@@ -147,7 +148,8 @@ enum err grant_has_room(const struct hub *hub, struct id token) must_check;
 
 /* Ties the session to its token; there is room (grant_has_room). */
 enum err grant_join(struct hub *hub, struct session *session, struct id token, int64_t expires_us) must_check;
-void grant_leave(struct hub *hub, struct session *session);
+void grant_leave(struct session *session);
+void grants_forget(struct hub *hub);
 void grant_revoked(struct store_sink *sink, struct id token);
 
 #endif

@@ -12,7 +12,8 @@
  * Ownership: arguments are copied before a call returns. Results live until `done` returns; a message may be kept by
  * reference. Text is valid UTF-8 and checked before it comes here; user ids are 1 to 128 bytes without control characters.
  *
- * Errors that any call may report: ERR_STORE (not now), ERR_STORE_FULL (no space), ERR_NO_MEMORY. On error nothing of the call took effect.
+ * Errors that any call may report: ERR_STORE (not now), ERR_STORE_FULL (no space), ERR_NO_MEMORY. On error nothing of the call took effect; the result
+ * is null then, and a count 0.
  *
  * Every store must pass the conformance suite in tests/store.
  */
@@ -102,7 +103,7 @@ typedef void store_users_done(void *ctx, enum err err, const struct user_record 
  *
  * With a room name: the thread `id` (derived from the name), made if need be with `users[0]` as owner; users[0] joins it as a guest if
  * they are no member yet. Without: the thread whose present members are exactly `users`, made if need be under `id` with users[0] as owner and
- * the others as guests. All users are known to the store (ERR_NO_USER: one is not). */
+ * the others as guests; a room is never that thread. Who enters a thread that everybody has left becomes its owner. All users are known to the store (ERR_NO_USER: one is not). */
 struct thread_request {
     struct id id;
     struct span room; /* null data: by member set */
@@ -131,7 +132,7 @@ struct message_page {
     struct message *const *messages;
     size_t count;
     bool more;            /* the limits cut it: there are further ones in that direction */
-    bool gap;             /* replay: messages after `since` were lost to retention */
+    bool gap;             /* replay: messages after `since`, and after the user had joined, were lost to retention */
     struct cursor head;   /* the log's head when the page was read */
     struct cursor oldest; /* as in store_bounds */
 };
@@ -199,6 +200,8 @@ struct store_ops {
 
     /* ERR_NO_TOKEN: unknown or expired by the wall clock. */
     void (*token_get)(struct store *store, struct id token, store_token_done *done, void *ctx);
+
+    /* ERR_NO_TOKEN: unknown or expired. */
     void (*token_delete)(struct store *store, struct id token, store_done *done, void *ctx);
 
     /* False while calls are likely to fail; *ret_reason is then a static sentence, for /readyz. */

@@ -223,7 +223,8 @@ void thread_announced(struct store_sink *sink, const struct thread_record *recor
     enum err err = thread ? thread_follow(hub, thread, record) : ERR_NO_MEMORY;
     if (err) {
         char text[ID_TEXT_SIZE];
-        log_event(LOG_ERROR, "cannot follow a thread's members", log_text("thread", id_format(record->id, text)), log_err(err));
+        log_event(LOG_ERROR, "cannot follow a thread's members", log_text("thread", id_format(record->id, text)),
+                  log_err(err));
         thread_lose(hub, record, err);
     }
 }
@@ -263,7 +264,8 @@ static enum err ask_open(struct hub *hub, const struct thread_request *request, 
 }
 
 /* Copies `users` without repeats behind `actor`, no more than a thread may have. ERR_NOT_FRIENDS: one may not be talked to. */
-static enum err gather_users(struct user *actor, const struct span *users, size_t count, struct span *to, size_t *ret_count)
+static enum err gather_users(struct user *actor, const struct span *users, size_t count, struct span *to,
+                             size_t *ret_count)
 {
     struct hub *hub = actor->hub;
     uint32_t stamp = ++hub->stamp;
@@ -315,10 +317,8 @@ enum err hub_thread_open(struct user *actor, const struct span *users, size_t co
     size_t set_count;
     enum err err = gather_users(actor, users, count, set, &set_count);
     if (!err) {
-        struct thread_request request = {.id = id_random(),
-                                         .users = set,
-                                         .user_count = set_count,
-                                         .members_max = hub->options.members_max};
+        struct thread_request request = {
+            .id = id_random(), .users = set, .user_count = set_count, .members_max = hub->options.members_max};
         err = ask_open(hub, &request, done, ctx);
     }
     free(set);
@@ -368,7 +368,8 @@ enum err hub_member_remove(struct user *actor, struct id thread, struct span use
     return OK;
 }
 
-void hub_members(const struct hub *hub, struct id id, void (*visit)(void *ctx, struct span user, struct span name), void *ctx)
+void hub_members(const struct hub *hub, struct id id, void (*visit)(void *ctx, struct span user, struct span name),
+                 void *ctx)
 {
     const struct thread *thread = thread_find(hub, id);
     for (uint32_t i = 0; thread && i < thread->member_count; i++)

@@ -3,7 +3,8 @@
  * Tokens, and grants: the tokens that sessions are open with.
  *
  * The store keeps tokens. A grant stands in memory for a token that some session was opened with, so that its end (by
- * time or by revocation) ends those sessions; it goes with the last of them.
+ * time or by revocation) ends those sessions; it goes with the last of them. A revoked token's grant stays a while without
+ * sessions: whoever had the token checked before and attaches only now is refused.
  */
 #include "core/state.h"
 
@@ -16,12 +17,16 @@ struct grant {
     struct id token;
     struct hub *hub;
     struct session *sessions;
-    struct timer timer; /* the token's expiry, where that ends sessions */
+    struct timer timer; /* the token's expiry, where that ends sessions; of a revoked one, the end of the grant */
     int64_t expires_us;
     uint32_t session_count;
+    bool revoked;
 };
 
 static const int64_t us_per_ms = 1000;
+
+/* Longer than a request may take from the check of its token to its session. */
+enum { REVOKED_KEPT_MS = 60000 };
 
 static struct grant *grant_find(const struct hub *hub, struct id token)
 {
@@ -30,13 +35,14 @@ static struct grant *grant_find(const struct hub *hub, struct id token)
     return grant;
 }
 
-static void grant_free(struct grant *grant)
+static void grant_drop(struct grant *grant)
 {
+    HASH_DEL(grant->hub->grants, grant);
     timer_fini(grant->hub->timers, &grant->timer);
     free(grant);
 }
 
-/* Ends its sessions; the last to leave frees it. */
+/* Ends its sessions; the last to leave drops it, unless it was revoked. */
 static void grant_end(struct grant *grant)
 {
     struct session *session = grant->sessions;
@@ -49,7 +55,11 @@ static void grant_end(struct grant *grant)
 
 static void grant_expired(struct timer *timer)
 {
-    grant_end(container_of(timer, struct grant, timer));
+    struct grant *grant = container_of(timer, struct grant, timer);
+    if (grant->revoked)
+        grant_drop(grant);
+    else
+        grant_end(grant);
 }
 
 static struct grant *grant_new(struct hub *hub, struct id token, int64_t expires_us)
@@ -66,7 +76,8 @@ static struct grant *grant_new(struct hub *hub, struct id token, int64_t expires
     }
     HASH_ADD(hh, hub->grants, token, sizeof(token), grant);
     if (!table_added(grant)) {
-        grant_free(grant);
+        timer_fini(hub->timers, &grant->timer);
+        free(grant);
         return NULL;
     }
     if (hub->options.token_ends_streams) {
@@ -79,6 +90,8 @@ static struct grant *grant_new(struct hub *hub, struct id token, int64_t expires
 enum err grant_has_room(const struct hub *hub, struct id token)
 {
     const struct grant *grant = grant_find(hub, token);
+    if (grant && grant->revoked)
+        return ERR_NO_TOKEN;
     if (!grant || grant->session_count < hub->options.streams_per_token)
         return OK;
     metric_add(METRIC_LIMIT_STREAMS, 1);
@@ -102,7 +115,7 @@ enum err grant_join(struct hub *hub, struct session *session, struct id token, i
     return OK;
 }
 
-void grant_leave(struct hub *hub, struct session *session)
+void grant_leave(struct session *session)
 {
     struct grant *grant = session->grant;
     if (session->grant_prev)
@@ -112,18 +125,29 @@ void grant_leave(struct hub *hub, struct session *session)
     if (session->grant_next)
         session->grant_next->grant_prev = session->grant_prev;
     session->grant = NULL;
-    if (--grant->session_count > 0)
-        return;
-    HASH_DEL(hub->grants, grant);
-    grant_free(grant);
+    if (--grant->session_count == 0 && !grant->revoked)
+        grant_drop(grant);
+}
+
+void grants_forget(struct hub *hub)
+{
+    while (hub->grants)
+        grant_drop(hub->grants);
 }
 
 void grant_revoked(struct store_sink *sink, struct id token)
 {
     struct hub *hub = container_of(sink, struct hub, sink);
     struct grant *grant = grant_find(hub, token);
-    if (grant)
-        grant_end(grant);
+    if (!grant)
+        grant = grant_new(hub, token, 0);
+    if (!grant) {
+        log_event(LOG_WARN, "a revoked token may still be used by a request under way", log_err(ERR_NO_MEMORY));
+        return;
+    }
+    grant->revoked = true;
+    grant_end(grant);
+    timer_set(hub->timers, &grant->timer, clock_now_ms(hub->clock) + REVOKED_KEPT_MS);
 }
 
 static struct span id_bytes(const struct id *id)
@@ -170,7 +194,7 @@ enum err hub_token_issue(struct user *user, hub_token_done *done, void *ctx, uns
 void hub_token_check(struct hub *hub, struct id token, store_token_done *done, void *ctx)
 {
     const struct grant *grant = grant_find(hub, token);
-    if (grant && grant->expires_us > clock_wall_us(hub->clock)) {
+    if (grant && grant->session_count && grant->expires_us > clock_wall_us(hub->clock)) {
         struct token_record record = {user_id(grant->sessions->user), grant->expires_us};
         done(ctx, OK, &record);
         return;

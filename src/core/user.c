@@ -237,7 +237,8 @@ static void linger(struct user *user)
     int64_t now_ms = clock_now_ms(user->hub->clock);
     int64_t grace_ms = user->hub->options.grace_ms;
     /* An available user becomes unavailable when the timer fires, so then it is the grace alone that counts. */
-    timer_set(user->hub->timers, &user->timer, now_ms + (user->available || grace_ms > LINGER_MS ? grace_ms : LINGER_MS));
+    timer_set(user->hub->timers, &user->timer,
+              now_ms + (user->available || grace_ms > LINGER_MS ? grace_ms : LINGER_MS));
 }
 
 void hub_user_close(struct user *user)

@@ -20,7 +20,7 @@ static void object(struct framing *framing, enum err err, const char *sentence)
 }
 
 /* RFC 9110 section 5.6.2, tchar. */
-static bool is_name(struct span name)
+bool framing_is_token(struct span name)
 {
     for (size_t i = 0; i < name.len; i++) {
         char c = name.data[i];
@@ -148,7 +148,7 @@ void framing_add(struct framing *framing, struct span name, struct span value)
 {
     if (framing->end)
         walk(framing, name, value);
-    if (!is_name(name))
+    if (!framing_is_token(name))
         object(framing, ERR_BAD_FRAMING, "a header name has a character that is not allowed");
     if (!is_value(value))
         object(framing, ERR_BAD_FRAMING, "a header value has a control character");

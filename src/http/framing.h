@@ -42,4 +42,7 @@ void framing_add(struct framing *framing, struct span name, struct span value);
 /* The verdict after the last line: OK, ERR_BAD_FRAMING, ERR_BAD_CODING or ERR_BAD_EXPECT, with framing->sentence. */
 enum err framing_check(struct framing *framing) must_check;
 
+/* Whether `text` is a token (RFC 9110 section 5.6.2), as a method or a header name has to be: not empty, and no character that delimits. */
+bool framing_is_token(struct span text);
+
 #endif

@@ -68,11 +68,31 @@ static void answer_or_close(struct request *req, unsigned status, struct MHD_Res
 
 /* --- streams --- */
 
+/* MHD 0.9.75 does not clean up a connection that ends in here until it has another look at it, and by itself it looks only at the oldest. The
+ * connections with a timeout of their own it looks at in each run, so this one gets a timeout, for the one run it is still there. */
+static void let_go(struct client *client)
+{
+    (void)MHD_set_connection_option(client->connection, MHD_CONNECTION_OPTION_TIMEOUT, 1U);
+    client->server->due = true;
+}
+
 static ssize_t on_head_sent(void *ctx, uint64_t at unused_arg, char *buffer unused_arg,
                             size_t size unused_arg)
 {
-    take_socket(ctx);
+    struct request *req = ctx;
+    take_socket(req);
+    let_go(req->client);
     return MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+/* The answer to a HEAD is given out as one to HTTP/1.0: MHD would end a chunked one with a last chunk. */
+static struct MHD_Response *stream_response(struct request *req)
+{
+    struct MHD_Response *response =
+        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 1, on_head_sent, req, NULL);
+    if (response && req->method == METHOD_HEAD)
+        (void)MHD_set_response_options(response, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
+    return response;
 }
 
 void request_stream(struct request *req, const char *type, const struct http_header *headers,
@@ -80,8 +100,7 @@ void request_stream(struct request *req, const char *type, const struct http_hea
 {
     handoff_expect(req, opened, ctx);
     req->handoff.chunked = !req->http10;
-    struct MHD_Response *response =
-        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 1, on_head_sent, req, NULL);
+    struct MHD_Response *response = stream_response(req);
     bool is_complete = response && response_add_header(response, "Content-Type", type) &&
                        response_add_headers(response, req, headers) &&
                        response_add_header(response, "Connection", "close");

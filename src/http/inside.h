@@ -72,6 +72,7 @@ struct request {
     struct form query;
     struct form form; /* of the body */
     json_t *json;     /* of the body, an object; null if it is a form */
+    json_t *kept_json; /* an array of what was parsed from fields; null while there is none */
     struct memory *memory;
 
     /* the router's */
@@ -215,6 +216,7 @@ struct http_server {
     struct MHD_Daemon *daemon;
     struct watch *watch; /* of MHD's epoll descriptor */
     struct loop_task task;
+    struct timer trim; /* after a burst of hand-offs */
     struct client *clients;
     size_t client_count;
     struct client *adding;     /* on its way into MHD */

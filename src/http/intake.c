@@ -107,7 +107,8 @@ static size_t head_bytes(struct MHD_Connection *connection)
 static bool is_line_whole(const struct request *req, const char *method, const char *url,
                           const char *version)
 {
-    return url == method + strlen(method) + 1 && version == url + req->target_len + 1;
+    return framing_is_token(span_of(method)) && url == method + strlen(method) + 1 &&
+           version == url + req->target_len + 1;
 }
 
 static enum err limit_exceeded(const struct request *req, size_t bytes, uint64_t body_bytes)
@@ -292,6 +293,7 @@ void intake_completed(void *server_, struct MHD_Connection *connection unused_ar
     watch_close(req->watch);
     req->watch = NULL;
     req->client = NULL;
+    req->router = NULL; /* it may be freed before an orphan is */
     if (req->answered && req->opened)
         LL_APPEND(server->handoffs, req);
     else if (req->answered || req->phase < PHASE_WAITING)

@@ -39,6 +39,7 @@ void request_free(struct request *req)
     form_fini(&req->query);
     form_fini(&req->form);
     json_decref(req->json);
+    json_decref(req->kept_json);
     buf_fini(&req->body);
     if (req->response)
         MHD_destroy_response(req->response);
@@ -396,32 +397,34 @@ enum err request_fields(struct request *req, const char *name, const struct span
     return OK;
 }
 
-/* JSON made from a form field belongs to the request like everything else: it is kept as a member of an object of its own. */
-static enum err keep_json(struct request *req, const char *name, json_t *take_json)
+/* JSON made from a form field belongs to the request like everything else. */
+static enum err keep_json(struct request *req, json_t *take_json)
 {
-    if (!req->json)
-        req->json = json_object();
-    if (json_object_set_new(req->json, name, take_json))
-        return ERR_NO_MEMORY;
-    return OK;
+    if (!req->kept_json)
+        req->kept_json = json_array();
+    return json_array_append_new(req->kept_json, take_json) ? ERR_NO_MEMORY : OK;
 }
 
-enum err request_json(struct request *req, const char *name, json_t **ret_json)
+enum err request_json(struct request *req, const char *name, json_t **ret_json, struct span *ret_text)
 {
     json_t *json = json_member(req, name);
-    if (!json) {
-        struct span text;
+    struct span text;
+    if (json) {
+        if (!json_find_value(buf_span(&req->body), name, &text))
+            return ERR_BAD_FIELD;
+    } else {
         size_t count = form_count(form_with(req, name), name, &text);
         if (count != 1)
             return count ? ERR_BAD_FIELD : ERR_MISSING_FIELD;
         unsigned depth = req->client ? client_limits(req->client)->json_depth : 1;
         enum err err = json_parse(text, depth, &json);
         if (!err)
-            err = keep_json(req, name, json);
+            err = keep_json(req, json);
         if (err)
             return err;
     }
     *ret_json = json;
+    *ret_text = text;
     return OK;
 }
 

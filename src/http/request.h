@@ -16,13 +16,13 @@
 #ifndef HTTP_REQUEST_H
 #define HTTP_REQUEST_H
 
-#include <jansson.h>
 #include <stdbool.h>
 
 #include "base/attr.h"
 #include "base/blob.h"
 #include "base/err.h"
 #include "base/id.h"
+#include "base/json.h"
 #include "base/span.h"
 
 struct request;
@@ -77,8 +77,8 @@ enum err request_field(struct request *req, const char *name, struct span *ret_v
 enum err request_fields(struct request *req, const char *name, const struct span **ret_values,
                         size_t *ret_count) must_check;
 
-/* Any JSON value; a form or query field holds it as JSON text. Borrowed. ERR_MISSING_FIELD, ERR_BAD_FIELD (more than one), ERR_BAD_JSON, ERR_NO_MEMORY. */
-enum err request_json(struct request *req, const char *name, json_t **ret_json) must_check;
+/* Any JSON value, and its text as it was written; a form or query field holds it as JSON text. Both borrowed. ERR_MISSING_FIELD, ERR_BAD_FIELD (more than one), ERR_BAD_JSON, ERR_NO_MEMORY. */
+enum err request_json(struct request *req, const char *name, json_t **ret_json, struct span *ret_text) must_check;
 
 /* --- waiting --- */
 

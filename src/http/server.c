@@ -10,7 +10,9 @@
 #include "http/server.h"
 
 #include <assert.h>
+#include <malloc.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include <utlist.h>
@@ -22,6 +24,7 @@ enum {
     RUNS_PER_TURN = 16,
     RUNS_TO_CLOSE = 100,
     CONNECTIONS_MAX = 1 << 30, /* the limit is io/peer.h's */
+    TRIM_MS = 1000,
     POOL_EXTRA = 8192          /* for MHD's own records of the header lines, and the answer's head */
 };
 
@@ -85,8 +88,23 @@ static void resume_answered(struct http_server *server)
     }
 }
 
+/* The memory that MHD used for connections that have left it lies scattered in the heap: a stream that is to cost little must not leave that
+ * behind. Once per burst, because it takes a walk through the heap. */
+static void on_trim(struct timer *timer unused_arg)
+{
+    (void)malloc_trim(0);
+}
+
+static void trim_later(struct http_server *server)
+{
+    if (!timer_is_set(&server->trim))
+        timer_set(loop_timers(server->loop), &server->trim, loop_now_ms(server->loop) + TRIM_MS);
+}
+
 static void deliver_handoffs(struct http_server *server)
 {
+    if (server->handoffs)
+        trim_later(server);
     while (server->handoffs) {
         struct request *req = server->handoffs;
         LL_DELETE(server->handoffs, req);
@@ -172,11 +190,13 @@ struct http_server *http_server_open(struct loop *loop, struct conns *conns, str
     server->router = router;
     server->limits = *limits;
     server->task.run = on_turn;
-    server->daemon = start_daemon(server);
-    if (!server->daemon || !watch_daemon(server)) {
+    bool opened = timer_init(loop_timers(loop), &server->trim, on_trim) == OK && (server->daemon = start_daemon(server)) &&
+                  watch_daemon(server);
+    if (!opened) {
         log_event(LOG_ERROR, "the HTTP server cannot start");
         if (server->daemon)
             MHD_stop_daemon(server->daemon);
+        timer_fini(loop_timers(loop), &server->trim);
         free(server);
         return NULL;
     }
@@ -260,5 +280,13 @@ void http_server_close(struct http_server *server)
     MHD_stop_daemon(server->daemon);
     assert(!server->clients);
     deliver_handoffs(server);
+    timer_fini(loop_timers(server->loop), &server->trim);
     free(server);
+}
+
+const char *http_library(void)
+{
+    static char text[32];
+    (void)snprintf(text, sizeof(text), "libmicrohttpd %s", MHD_get_version());
+    return text;
 }

@@ -57,4 +57,7 @@ void http_server_drain(struct http_server *server, void (*done)(void *ctx), void
 /* Closes all connections at once and frees the server. Requests not answered yet stay valid and have to be answered all the same. Null is allowed. */
 void http_server_close(struct http_server *server);
 
+/* The library's name and version; static. */
+const char *http_library(void);
+
 #endif

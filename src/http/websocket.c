@@ -18,6 +18,7 @@
 #include "http/inside.h"
 
 enum {
+    CODE_PROTOCOL = 1002,
     CODE_ABNORMAL = 1006,
     CODE_POLICY = 1008,
     KEY_LEN = 24,
@@ -257,12 +258,12 @@ static void end(struct websocket *websocket)
         websocket->ops->closed(websocket, code);
 }
 
+/* wslay does not tell a malformed frame header from a lack of memory, and has no code for either. */
 static void fail(struct websocket *websocket)
 {
-    websocket->closing = true;
-    conn_abort(&websocket->conn);
+    websocket_close(websocket, CODE_PROTOCOL, SPAN_LITERAL(""));
     if (websocket->ops->closed)
-        websocket->ops->closed(websocket, CODE_ABNORMAL);
+        websocket->ops->closed(websocket, CODE_PROTOCOL);
 }
 
 static void read_input(struct websocket *websocket, struct span input)

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Connections on uv_poll.
+ * Connections on an epoll set of their own, of which the loop watches only the descriptor: a libuv handle for each would take up two
+ * thirds of an idle connection's memory.
  *
- * A conn is in at most one of two lists. `dirty`: something was queued, or it was told to finish, since the last flush. `finishing`: it is on
+ * A conn is in at most one of three lists. `dirty`: something was queued, or it was told to finish, since the last flush. `finishing`: it is on
  * its way out and has a deadline; all have the same time allowed, so the list is in order of deadlines and one timer serves
- * it. Reading is polled for always, writing only while the system takes no more.
+ * it. `over`: its socket is closed; it is freed at the end of the turn, when no event can refer to it any more. Reading is polled for always,
+ * writing only while the system takes no more.
  *
- *     OPEN ──> FINISHING (sends the rest) ──> LINGERING (FIN sent, waits for the peer's) ──> OVER (poll handle closing)
+ *     OPEN ──> FINISHING (sends the rest) ──> LINGERING (FIN sent, waits for the peer's) ──> OVER (socket closed)
  *       └────────────────────── the peer goes, conn_abort, deadline ──────────────────────────^
  *
  * A queue of one is the rule, thousands the exception: the ring starts small, grows by doubling and is freed whenever it runs empty.
@@ -18,16 +20,18 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 #include <utlist.h>
 
 #include "base/metric.h"
+#include "io/watch.h"
 
 enum conn_state { CONN_OPEN, CONN_FINISHING, CONN_LINGERING, CONN_OVER };
-enum conn_list { LIST_NONE, LIST_DIRTY, LIST_FINISHING };
-enum { QUEUE_FIRST_CAP = 4, QUEUE_CAP_MAX = 1 << 15, GATHER_MAX = 128, INPUT_SIZE = 1 << 16 };
+enum conn_list { LIST_NONE, LIST_DIRTY, LIST_FINISHING, LIST_OVER };
+enum { QUEUE_FIRST_CAP = 4, QUEUE_CAP_MAX = 1 << 15, GATHER_MAX = 128, INPUT_SIZE = 1 << 16, EVENTS_PER_TURN = 256 };
 
 struct conns {
     struct loop *loop;
@@ -36,12 +40,36 @@ struct conns {
     struct timer deadline; /* of the first in `finishing` */
     struct conn *dirty;
     struct conn *finishing;
+    struct conn *over;
+    struct watch *watch; /* of the epoll set */
+    int epoll_fd;
     uint32_t count;
     char input[INPUT_SIZE]; /* for whoever reads just now */
 };
 
 static void flush_all(struct loop_task *task);
 static void on_deadline(struct timer *timer);
+static void on_events(void *ctx);
+
+static bool conns_init(struct conns *conns)
+{
+    if (timer_init(loop_timers(conns->loop), &conns->deadline, on_deadline))
+        return false;
+    conns->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (conns->epoll_fd < 0)
+        return false;
+    conns->watch = watch_open(conns->loop, conns->epoll_fd, WATCH_READABLE, on_events, conns);
+    return conns->watch;
+}
+
+static void conns_fini(struct conns *conns)
+{
+    watch_close(conns->watch);
+    if (conns->epoll_fd >= 0)
+        (void)close(conns->epoll_fd);
+    timer_fini(loop_timers(conns->loop), &conns->deadline);
+    free(conns);
+}
 
 struct conns *conns_new(struct loop *loop, struct conns_limits limits)
 {
@@ -50,9 +78,10 @@ struct conns *conns_new(struct loop *loop, struct conns_limits limits)
         return NULL;
     conns->loop = loop;
     conns->limits = limits;
+    conns->epoll_fd = -1;
     conns->flush.run = flush_all;
-    if (timer_init(loop_timers(loop), &conns->deadline, on_deadline)) {
-        free(conns);
+    if (!conns_init(conns)) {
+        conns_fini(conns);
         return NULL;
     }
     loop_add_task(loop, LOOP_HOOK_FLUSH, &conns->flush);
@@ -65,8 +94,7 @@ void conns_free(struct conns *conns)
         return;
     assert(conns->count == 0);
     loop_remove_task(conns->loop, LOOP_HOOK_FLUSH, &conns->flush);
-    timer_fini(loop_timers(conns->loop), &conns->deadline);
-    free(conns);
+    conns_fini(conns);
 }
 
 void conns_set_limits(struct conns *conns, struct conns_limits limits)
@@ -84,7 +112,7 @@ uint32_t conns_count(const struct conns *conns)
     return conns->count;
 }
 
-/* --- the two lists --- */
+/* --- the lists --- */
 
 static void list_leave(struct conn *conn)
 {
@@ -184,30 +212,29 @@ static void queue_drop(struct conn *conn)
 
 /* --- the end --- */
 
-static int conn_fd(const struct conn *conn)
-{
-    uv_os_fd_t fd = -1;
-    (void)uv_fileno((const uv_handle_t *)&conn->poll, &fd);
-    return fd;
-}
-
-static void on_poll_closed(uv_handle_t *handle)
-{
-    struct conn *conn = container_of(handle, struct conn, poll);
-    struct peer *lease = conn->lease;
-    conn->conns->count--;
-    conn->ops->free(conn);
-    peer_release(lease);
-}
-
 static void conn_over(struct conn *conn)
 {
-    int fd = conn_fd(conn);
     conn->state = CONN_OVER;
     list_leave(conn);
     queue_drop(conn);
-    uv_close((uv_handle_t *)&conn->poll, on_poll_closed);
-    (void)close(fd);
+    /* Explicitly: the set would keep it while another process has a copy of the descriptor. */
+    (void)epoll_ctl(conn->conns->epoll_fd, EPOLL_CTL_DEL, conn->fd, NULL);
+    (void)close(conn->fd);
+    DL_APPEND(conn->conns->over, conn);
+    conn->listed = LIST_OVER;
+    loop_again(conn->conns->loop);
+}
+
+static void free_over(struct conns *conns)
+{
+    while (conns->over) {
+        struct conn *conn = conns->over;
+        struct peer *lease = conn->lease;
+        DL_DELETE(conns->over, conn);
+        conns->count--;
+        conn->ops->free(conn);
+        peer_release(lease);
+    }
 }
 
 /* The peer is gone; whoever has told the connection to finish does not care any more. */
@@ -232,16 +259,19 @@ static void on_deadline(struct timer *timer)
 
 /* --- writing --- */
 
-static void on_event(uv_poll_t *poll, int status, int events);
+static int poll_for(struct conn *conn, int operation, uint32_t events)
+{
+    struct epoll_event event = {.events = events, .data.ptr = conn};
+    return epoll_ctl(conn->conns->epoll_fd, operation, conn->fd, &event);
+}
 
-/* Starting costs two system calls even where nothing changes, so it is done for changes only. It cannot fail for a handle that has been
- * started once. */
+/* It cannot fail for a descriptor that is in the set. */
 static void set_blocked(struct conn *conn, bool blocked)
 {
     if (conn->blocked == blocked)
         return;
     conn->blocked = blocked;
-    (void)uv_poll_start(&conn->poll, UV_READABLE | (blocked ? UV_WRITABLE : 0), on_event);
+    (void)poll_for(conn, EPOLL_CTL_MOD, EPOLLIN | (blocked ? EPOLLOUT : 0U));
 }
 
 /* One gathered write. False: the connection is broken. */
@@ -256,7 +286,7 @@ static bool conn_write(struct conn *conn)
     pieces[0].iov_base = (char *)pieces[0].iov_base + conn->sent_bytes;
     pieces[0].iov_len -= conn->sent_bytes;
     struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};
-    ssize_t sent = sendmsg(conn_fd(conn), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    ssize_t sent = sendmsg(conn->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent < 0)
         return errno == EAGAIN || errno == EINTR || errno == ENOBUFS || errno == ENOMEM;
     queue_consume(conn, (size_t)sent);
@@ -266,7 +296,7 @@ static bool conn_write(struct conn *conn)
 static void conn_linger(struct conn *conn)
 {
     conn->state = CONN_LINGERING;
-    if (shutdown(conn_fd(conn), SHUT_WR))
+    if (shutdown(conn->fd, SHUT_WR))
         conn_over(conn);
 }
 
@@ -302,6 +332,7 @@ static void flush_all(struct loop_task *task)
         if (!conn->blocked)
             conn_flush(conn);
     }
+    free_over(conns);
     if (conns->dirty)
         loop_again(conns->loop);
 }
@@ -312,7 +343,7 @@ static void flush_all(struct loop_task *task)
 static bool conn_read(struct conn *conn)
 {
     struct conns *conns = conn->conns;
-    ssize_t got = recv(conn_fd(conn), conns->input, sizeof(conns->input), MSG_DONTWAIT);
+    ssize_t got = recv(conn->fd, conns->input, sizeof(conns->input), MSG_DONTWAIT);
     if (got <= 0)
         return got < 0 && (errno == EAGAIN || errno == EINTR);
     if (conn->ops->input && conn->state == CONN_OPEN)
@@ -320,20 +351,29 @@ static bool conn_read(struct conn *conn)
     return true;
 }
 
-static void on_event(uv_poll_t *poll, int status, int events)
+static void on_event(struct conn *conn, uint32_t events)
 {
-    struct conn *conn = container_of(poll, struct conn, poll);
-    if (status < 0) {
-        conn_lost(conn);
-        return;
-    }
-    if ((events & UV_READABLE) && !conn_read(conn)) {
+    bool readable = events & (EPOLLIN | EPOLLHUP | EPOLLERR);
+    if (readable && !conn_read(conn)) {
         if (conn->state != CONN_OVER)
             conn_lost(conn);
         return;
     }
-    if ((events & UV_WRITABLE) && conn->state != CONN_OVER && conn->queue_count)
+    if ((events & EPOLLOUT) && conn->state != CONN_OVER && conn->queue_count)
         conn_flush(conn);
+}
+
+/* What an event leads to may end other connections of the same batch, whose memory stays until the end of the turn. */
+static void on_events(void *ctx)
+{
+    struct conns *conns = ctx;
+    struct epoll_event events[EVENTS_PER_TURN];
+    int count = epoll_wait(conns->epoll_fd, events, EVENTS_PER_TURN, 0);
+    for (int i = 0; i < count; i++) {
+        struct conn *conn = events[i].data.ptr;
+        if (conn->state != CONN_OVER)
+            on_event(conn, events[i].events);
+    }
 }
 
 /* --- the interface --- */
@@ -341,13 +381,11 @@ static void on_event(uv_poll_t *poll, int status, int events)
 enum err conn_open(struct conn *conn, struct conns *conns, const struct conn_ops *ops, int take_fd,
                    struct peer *take_lease)
 {
-    *conn = (struct conn){.ops = ops, .conns = conns, .lease = take_lease, .state = CONN_OPEN};
-    if (uv_poll_init(loop_uv(conns->loop), &conn->poll, take_fd))
-        return ERR_INTERNAL;
+    *conn = (struct conn){.ops = ops, .conns = conns, .lease = take_lease, .fd = take_fd, .state = CONN_OPEN};
+    if (poll_for(conn, EPOLL_CTL_ADD, EPOLLIN))
+        return errno == ENOMEM ? ERR_NO_MEMORY : ERR_INTERNAL;
     /* Also pushes out a head that MHD may have left corked. No effect on a Unix socket. */
     (void)setsockopt(take_fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
-    if (uv_poll_start(&conn->poll, UV_READABLE, on_event))
-        return ERR_INTERNAL;
     conns->count++;
     return OK;
 }

@@ -21,7 +21,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <uv.h>
 
 #include "base/attr.h"
 #include "base/blob.h"
@@ -49,7 +48,6 @@ struct conn_ops {
 
 /* To be embedded; fields belong to conn.c. */
 struct conn {
-    uv_poll_t poll;
     const struct conn_ops *ops;
     struct conns *conns;
     struct peer *lease;
@@ -58,10 +56,11 @@ struct conn {
     uint32_t queue_bytes;       /* not yet sent */
     uint32_t sent_bytes;        /* of the first blob */
     uint32_t finish_ms;         /* when a finishing conn is cut off, low 32 bits of the loop's time */
+    int fd;
     uint16_t queue_first, queue_count, queue_cap;
     uint8_t state;
     uint8_t listed;
-    bool blocked; /* the system takes no more; polled for UV_WRITABLE */
+    bool blocked; /* the system takes no more; polled for EPOLLOUT */
 };
 
 struct conns_limits {

@@ -10,14 +10,13 @@
 
 #include <assert.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <utlist.h>
 #include <uv.h>
 
 struct hook {
-    void (*run)(void *ctx);
-    void *ctx;
     struct loop_task *tasks; /* not owned */
     struct loop_task *running; /* the task to run next, while the tasks run */
 };
@@ -98,8 +97,6 @@ static void arm_alarm(struct loop *loop)
 
 static void run_hook(struct hook *hook)
 {
-    if (hook->run)
-        hook->run(hook->ctx);
     hook->running = hook->tasks;
     while (hook->running) {
         struct loop_task *task = hook->running;
@@ -111,6 +108,8 @@ static void run_hook(struct hook *hook)
 static void run_hooks(struct loop *loop)
 {
     (void)uv_idle_stop(&loop->again);
+    /* What I/O has queued need not wait for the answers: readers come before senders. */
+    run_hook(&loop->hooks[LOOP_HOOK_FLUSH]);
     for (size_t i = 0; i < array_len(loop->hooks); i++)
         run_hook(&loop->hooks[i]);
     arm_alarm(loop);
@@ -174,7 +173,9 @@ void loop_free(struct loop *loop)
     uv_close((uv_handle_t *)&loop->alarm, NULL);
     uv_close((uv_handle_t *)&loop->limit, NULL);
     uv_close((uv_handle_t *)&loop->again, NULL);
-    (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
+    /* A stop that came after the last run would end this one early. */
+    while (uv_run(&loop->uv, UV_RUN_DEFAULT)) {
+    }
     int left_open = uv_loop_close(&loop->uv);
     assert(left_open == 0);
     (void)left_open;
@@ -224,13 +225,6 @@ int64_t loop_now_ms(const struct loop *loop)
 struct timers *loop_timers(struct loop *loop)
 {
     return &loop->timers;
-}
-
-void loop_set_hook(struct loop *loop, enum loop_hook hook, void (*run)(void *ctx), void *ctx)
-{
-    assert(hook < LOOP_HOOK_COUNT);
-    loop->hooks[hook].run = run;
-    loop->hooks[hook].ctx = ctx;
 }
 
 void loop_add_task(struct loop *loop, enum loop_hook hook, struct loop_task *task)
@@ -341,4 +335,11 @@ enum err loop_on_signal(struct loop *loop, int number, void (*got)(void *ctx, in
 struct uv_loop_s *loop_uv(struct loop *loop)
 {
     return &loop->uv;
+}
+
+const char *loop_library(void)
+{
+    static char text[32];
+    (void)snprintf(text, sizeof(text), "libuv %s", uv_version_string());
+    return text;
 }

@@ -5,7 +5,7 @@
  * One turn: timers fire, I/O callbacks run, then the tick hooks run in the order of `enum loop_hook`, and only then the
  * loop may block. So whatever happened in a turn is gathered and leaves at its end.
  *
- *     timers ─> I/O and posted calls ─> HTTP (requests and answers) ─> HUB (presence, new sessions) ─> FLUSH (queued bytes) ─> wait
+ *     timers ─> I/O and posted calls ─> FLUSH ─> HTTP (requests and answers) ─> HUB (presence, new sessions) ─> FLUSH (queued bytes) ─> wait
  *
  * Everything here is for the loop thread, except loop_post.
  */
@@ -45,11 +45,8 @@ int64_t loop_now_ms(const struct loop *loop);
 /* The heap for timers; fired by the loop within a millisecond or two of their deadline. */
 struct timers *loop_timers(struct loop *loop);
 
-/* `run(ctx)` at the end of every turn. One function per hook; null takes it off. */
-void loop_set_hook(struct loop *loop, enum loop_hook hook, void (*run)(void *ctx), void *ctx);
-
-/* The same for things of which there may be several: a task embedded in its owner runs with its hook, after the function set by loop_set_hook. A task may
- * remove itself or others while it runs. */
+/* What is to run at the end of every turn, embedded in its owner; tasks of one hook run in the order they were added. A task may remove itself or
+ * others while it runs. */
 struct loop_task {
     void (*run)(struct loop_task *task);
     struct loop_task *next, *prev; /* of the loop */
@@ -74,6 +71,9 @@ enum err loop_work(struct loop *loop, void (*work)(void *ctx), void (*done)(void
 
 /* Calls `got(ctx, number)` on the loop thread for each such signal, until the loop is freed. ERR_INTERNAL: not watched. */
 enum err loop_on_signal(struct loop *loop, int number, void (*got)(void *ctx, int number), void *ctx) must_check;
+
+/* The library's name and version; static. */
+const char *loop_library(void);
 
 /* libuv's loop, for src/io and src/store only. */
 struct uv_loop_s *loop_uv(struct loop *loop);

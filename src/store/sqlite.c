@@ -13,7 +13,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/log.h"
 #include "base/metric.h"
@@ -34,7 +33,7 @@ struct sqlite_store {
     size_t queue_max;
     size_t waiting; /* calls not yet answered */
     bool closing;
-    char *path; /* owned */
+    char *path;           /* owned */
     struct call *reserve; /* owned, linked by next */
     unsigned reserve_count;
 };
@@ -214,8 +213,7 @@ static void sqlite_member_remove(struct store *head, struct id thread, struct sp
     send_member(sqlite_of(head), CALL_MEMBER_REMOVE, thread, user, 0, done, ctx);
 }
 
-static void sqlite_threads_of(struct store *head, struct span user, bool with_last, store_threads_done *done,
-                              void *ctx)
+static void sqlite_threads_of(struct store *head, struct span user, bool with_last, store_threads_done *done, void *ctx)
 {
     struct sqlite_store *store = sqlite_of(head);
     struct call *call = make(store, CALL_THREADS_OF, user.len, ctx);
@@ -247,8 +245,8 @@ static void sqlite_history(struct store *head, struct id thread, struct span use
     send(store, call);
 }
 
-static void sqlite_replay(struct store *head, struct span user, struct cursor since, size_t count_max,
-                          size_t bytes_max, store_page_done *done, void *ctx)
+static void sqlite_replay(struct store *head, struct span user, struct cursor since, size_t count_max, size_t bytes_max,
+                          store_page_done *done, void *ctx)
 {
     struct sqlite_store *store = sqlite_of(head);
     struct call *call = make(store, CALL_REPLAY, user.len, ctx);
@@ -421,22 +419,6 @@ static void on_answers(void *ctx)
 
 /* --- opening ---------------------------------------------------------------------------------------------------- */
 
-static int64_t system_now_ms(const struct clock *clock unused_arg)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static int64_t system_wall_us(const struct clock *clock unused_arg)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
-static const struct clock system_clock = {.now_ms = system_now_ms, .wall_us = system_wall_us};
-
 /* Debian's SQLite takes `file:` for a URI whatever the flags say. */
 static char *literal_path(const char *path)
 {
@@ -456,8 +438,6 @@ static struct sqlite_store *store_new(struct loop *loop, const char *path, const
     store->store.ops = &sqlite_ops;
     store->queue_max = options->queue_max;
     store->worker.options = *options;
-    if (!options->clock)
-        store->worker.options.clock = &system_clock;
     store->worker.exchange = &store->exchange;
     store->port = loop_port_open(loop, on_answers, store);
     if (!store->port || exchange_init(&store->exchange, store->port)) {

@@ -17,8 +17,11 @@
 
 #include "store/store_open.h"
 
-/* See store_open; `path` is what follows `sqlite:`. An empty one is ERR_BAD_FIELD. */
+/* See store_open; `path` is what follows `sqlite:`, and the clock is there. An empty path is ERR_BAD_FIELD. */
 enum err sqlite_store_open(struct loop *loop, const char *path, const struct store_options *options,
                            struct store **ret_store) must_check;
+
+/* The library's name and version; static. */
+const char *sqlite_library(void);
 
 #endif

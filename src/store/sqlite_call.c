@@ -4,7 +4,11 @@
 
 #include <stdlib.h>
 
-static const enum { READS, WRITES, SEVERAL } effects[CALL_KIND_COUNT] = {
+static const enum {
+    READS,
+    WRITES,
+    SEVERAL
+} effects[CALL_KIND_COUNT] = {
 #define ROW(name, effect) [name] = effect,
     CALL_TABLE(ROW)
 #undef ROW

@@ -15,10 +15,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "store/sqlite.h"
 
 enum { CHECKPOINT_FRAMES = 1000, PROBE_BYTES = 65536 };
 
@@ -248,4 +250,11 @@ void database_checkpoint(struct database *db)
     db->wal_frames = 0;
     if (rc != SQLITE_OK)
         log_event(LOG_WARN, "cannot write the write-ahead log back", log_text("reason", sqlite3_errmsg(db->handle)));
+}
+
+const char *sqlite_library(void)
+{
+    static char text[32];
+    (void)snprintf(text, sizeof(text), "SQLite %s", sqlite3_libversion());
+    return text;
 }

@@ -31,9 +31,11 @@ struct database {
     int wal_frames; /* in the write-ahead log after the last commit */
     int changes;    /* SQLite's count of changed rows after the last commit */
     bool wrote;     /* that commit changed some */
-    enum err suspect; /* an I/O error (ERR_STORE, ERR_STORE_FULL): what the disk holds is uncertain until database_mend */
-    bool damaged;   /* SQLite has found it malformed */
-    int failed_rc;  /* SQLite's word on the last failure */
+    enum err
+        suspect;   /* an I/O error (ERR_STORE, ERR_STORE_FULL): what the disk holds is uncertain until database_mend */
+    bool damaged;  /* SQLite has found it malformed */
+    int failed_rc; /* SQLite's word on the last failure */
+    int failed_errno; /* the system's on the last step, if that failed */
 };
 
 /* Opens and locks the file, makes or migrates its schema. ERR_STORE, logged: see store_open. ERR_NO_MEMORY. The database is closed then. */

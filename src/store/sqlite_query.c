@@ -6,9 +6,8 @@
 #include "store/sqlite_db.h"
 
 /* A quota or a file size limit shows as an I/O error, but means the same as a full disk. */
-static bool out_of_space(const struct database *db)
+static bool is_out_of_space(int number)
 {
-    int number = sqlite3_system_errno(db->handle);
     return number == ENOSPC || number == EDQUOT || number == EFBIG;
 }
 
@@ -21,7 +20,7 @@ static enum err classify_failure(struct database *db, int rc)
     case SQLITE_IOERR:
         if (rc == SQLITE_IOERR_NOMEM)
             return ERR_NO_MEMORY;
-        db->suspect = out_of_space(db) ? ERR_STORE_FULL : ERR_STORE;
+        db->suspect = is_out_of_space(db->failed_errno) ? ERR_STORE_FULL : ERR_STORE;
         return db->suspect;
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB: db->damaged = true; return ERR_STORE;
@@ -94,18 +93,23 @@ bool query_row(struct query *query)
 {
     if (query->rc != SQLITE_OK && query->rc != SQLITE_ROW)
         return false;
+    /* sqlite3_system_errno does not know about failed commits. */
+    errno = 0;
     query->rc = sqlite3_step(query->statement);
+    query->db->failed_errno = errno;
     return query->rc == SQLITE_ROW;
 }
 
 enum err query_end(struct query *query)
 {
-    enum err err = classify(query->db, query->rc);
     if (query->statement) {
-        (void)sqlite3_reset(query->statement);
+        int rc = sqlite3_reset(query->statement);
         (void)sqlite3_clear_bindings(query->statement);
+        /* Reading a column can run out of memory, and only this tells. */
+        if (query->rc == SQLITE_ROW && rc != SQLITE_OK)
+            query->rc = rc;
     }
-    return err;
+    return classify(query->db, query->rc);
 }
 
 enum err query_run(struct query *query)

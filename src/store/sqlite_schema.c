@@ -72,7 +72,7 @@ static enum err identify(struct database *db, int64_t *ret_version)
     if (err)
         return database_refuse(db, "cannot read the database", err);
     bool new = application == 0 && version == 0 && tables == 0;
-    if (!new && application != APPLICATION_ID)
+    if (!new &&application != APPLICATION_ID)
         return refuse(db, "this database belongs to another program", log_int("application_id", application));
     if (version > VERSION)
         return refuse(db, "this database was made by a newer version", log_int("version", version));
@@ -107,7 +107,8 @@ enum err schema_prepare(struct database *db)
     if (!err && version < VERSION) {
         err = migrate(db, version);
         if (!err && version > 0)
-            log_event(LOG_INFO, "the database was brought up to date", log_int("from", version), log_int("to", VERSION));
+            log_event(LOG_INFO, "the database was brought up to date", log_int("from", version),
+                      log_int("to", VERSION));
         if (err)
             (void)database_refuse(db, "cannot read the database", err);
     }

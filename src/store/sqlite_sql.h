@@ -40,27 +40,23 @@
     ROW(SQL_THREAD_SET_KEY,                                                                                            \
         "UPDATE threads SET members_key = CASE WHEN room IS NULL AND NOT EXISTS"                                       \
         " (SELECT 1 FROM threads o WHERE o.members_key = ?2 AND o.number <> ?1) THEN ?2 END WHERE number = ?1")        \
-    ROW(SQL_MEMBERS,                                                                                                   \
-        "SELECT " SQL_USER ", m.role, m.joined FROM members m JOIN users u ON u.number = m.user"                       \
-        " WHERE m.thread = ?1 ORDER BY m.place")                                                                       \
+    ROW(SQL_MEMBERS, "SELECT " SQL_USER ", m.role, m.joined FROM members m JOIN users u ON u.number = m.user"          \
+                     " WHERE m.thread = ?1 ORDER BY m.place")                                                          \
     ROW(SQL_MEMBER_ADD, "INSERT INTO members (thread, user, role, joined) VALUES (?1, ?2, ?3, ?4)")                    \
     ROW(SQL_MEMBER_REMOVE, "DELETE FROM members WHERE thread = ?1 AND user = ?2")                                      \
     ROW(SQL_MEMBER_PROMOTE,                                                                                            \
         "UPDATE members SET role = ?2 WHERE place = (SELECT min(place) FROM members WHERE thread = ?1)"                \
         " AND NOT EXISTS (SELECT 1 FROM members WHERE thread = ?1 AND role = ?2)")                                     \
-    ROW(SQL_MEMBER_FIND,                                                                                               \
-        "SELECT t.number, u.number FROM threads t JOIN members m ON m.thread = t.number"                               \
-        " JOIN users u ON u.number = m.user WHERE t.id = ?1 AND u.id = ?2")                                            \
-    ROW(SQL_THREADS_OF,                                                                                                \
-        "SELECT t.number, t.id, t.room FROM members m JOIN threads t ON t.number = m.thread"                           \
-        " WHERE m.user = (SELECT number FROM users WHERE id = ?1) ORDER BY m.place")                                   \
+    ROW(SQL_MEMBER_FIND, "SELECT t.number, u.number FROM threads t JOIN members m ON m.thread = t.number"              \
+                         " JOIN users u ON u.number = m.user WHERE t.id = ?1 AND u.id = ?2")                           \
+    ROW(SQL_THREADS_OF, "SELECT t.number, t.id, t.room FROM members m JOIN threads t ON t.number = m.thread"           \
+                        " WHERE m.user = (SELECT number FROM users WHERE id = ?1) ORDER BY m.place")                   \
     /* messages */                                                                                                     \
     ROW(SQL_MESSAGE_ADD,                                                                                               \
         "INSERT INTO messages (id, thread, sender, type, time_us, sender_name, text, subject, language, attachments)"  \
         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")                                                           \
-    ROW(SQL_MESSAGE_FIND,                                                                                              \
-        "SELECT g.cursor, t.id, u.id FROM messages g JOIN threads t ON t.number = g.thread"                            \
-        " JOIN users u ON u.number = g.sender WHERE g.id = ?1")                                                        \
+    ROW(SQL_MESSAGE_FIND, "SELECT g.cursor, t.id, u.id FROM messages g JOIN threads t ON t.number = g.thread"          \
+                          " JOIN users u ON u.number = g.sender WHERE g.id = ?1")                                      \
     ROW(SQL_MESSAGE_AT, SQL_MESSAGE "WHERE g.cursor = ?1")                                                             \
     ROW(SQL_MESSAGES_BEFORE, SQL_MESSAGE "WHERE g.thread = ?1 AND g.cursor < ?2 ORDER BY g.cursor DESC LIMIT ?3")      \
     ROW(SQL_MESSAGE_NEXT, "SELECT cursor FROM messages WHERE thread = ?1 AND cursor > ?2 ORDER BY cursor LIMIT 1")     \

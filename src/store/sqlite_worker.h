@@ -17,7 +17,7 @@
 struct worker {
     struct exchange *exchange;
     struct database db;
-    struct store_options options; /* with a clock */
+    struct store_options options;  /* with a clock */
     _Atomic(const char *) trouble; /* why calls are likely to fail, a static sentence; null while all is well */
     int64_t tokens_due_us;         /* when expired tokens are looked for again */
     int64_t mend_due_us;           /* monotonic: no earlier than this is mending tried again */

@@ -2,6 +2,9 @@
 /* Chooses the store by its URL: one row per kind. */
 #include "store/store_open.h"
 
+#include <string.h>
+#include <time.h>
+
 #include "base/log.h"
 #include "store/sqlite.h"
 
@@ -9,10 +12,10 @@ typedef enum err open_store(struct loop *loop, const char *rest, const struct st
                             struct store **ret_store);
 
 static const struct {
-    struct span scheme;
+    const char *scheme;
     open_store *open;
 } kinds[] = {
-    {SPAN_LITERAL("sqlite:"), sqlite_store_open},
+    {"sqlite:", sqlite_store_open},
 };
 
 static const char *const durability_words[DURABILITY_COUNT] = {
@@ -21,15 +24,49 @@ static const char *const durability_words[DURABILITY_COUNT] = {
 #undef ROW
 };
 
+static int64_t system_now_ms(const struct clock *clock unused_arg)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static int64_t system_wall_us(const struct clock *clock unused_arg)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+static const struct clock system_clock = {.now_ms = system_now_ms, .wall_us = system_wall_us};
+
+static open_store *find_kind(const char *url, const char **ret_rest)
+{
+    for (size_t i = 0; i < array_len(kinds); i++) {
+        size_t len = strlen(kinds[i].scheme);
+        if (strncmp(url, kinds[i].scheme, len) == 0) {
+            *ret_rest = url + len;
+            return kinds[i].open;
+        }
+    }
+    return NULL;
+}
+
 enum err store_open(struct loop *loop, const char *url, const struct store_options *options, struct store **ret_store)
 {
-    for (size_t i = 0; i < array_len(kinds); i++)
-        if (strncmp(url, kinds[i].scheme.data, kinds[i].scheme.len) == 0)
-            return kinds[i].open(loop, url + kinds[i].scheme.len, options, ret_store);
-    /* Only the scheme is shown: what follows may hold a password. */
-    log_event(LOG_ERROR, "this build has no store of this kind",
-              log_span("scheme", (struct span){url, strcspn(url, ":")}), log_text("known", "sqlite:"));
-    return ERR_BAD_FIELD;
+    const char *rest = NULL;
+    open_store *open = find_kind(url, &rest);
+    if (!open) {
+        /* Only the scheme is shown: what follows may hold a password. */
+        struct span scheme = {url, strcspn(url, ":")};
+        log_event(LOG_ERROR, "this build has no store of this kind", log_span("scheme", scheme),
+                  log_text("known", kinds[0].scheme));
+        return ERR_BAD_FIELD;
+    }
+    struct store_options with_clock = *options;
+    if (!with_clock.clock)
+        with_clock.clock = &system_clock;
+    return open(loop, rest, &with_clock, ret_store);
 }
 
 bool durability_parse(struct span word, enum durability *ret_durability)

@@ -34,10 +34,11 @@ enum durability {
 
 struct store_options {
     enum durability durability;
-    int64_t retention_ms;      /* messages older than this are removed; 0: kept */
-    uint64_t retention_count;  /* messages beyond the newest this many are removed; 0: kept */
-    size_t queue_max;          /* calls not yet answered; one more fails with ERR_STORE; 0: no limit */
-    const struct clock *clock; /* its wall_us is called from a worker thread and must outlive the store; null: the system's */
+    int64_t retention_ms;     /* messages older than this are removed; 0: kept */
+    uint64_t retention_count; /* messages beyond the newest this many are removed; 0: kept */
+    size_t queue_max;         /* calls not yet answered; one more fails with ERR_STORE; 0: no limit */
+    const struct clock
+        *clock; /* its wall_us is called from a worker thread and must outlive the store; null: the system's */
 };
 
 /* Opens the store at `url`, to be started and closed through its ops. Blocks while a database is opened and, after a crash, recovered.

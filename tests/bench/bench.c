@@ -33,7 +33,8 @@
  *                    message in flight each message waits for its own commit; with 32 one commit serves all that
  *                    have piled up.
  *   limit            a single-threaded epoll broadcaster with envelopes as long as nereidd's, which writes what has
- *                    piled up in one loop turn with one write per reader. limit-each writes every message for itself.
+ *                    piled up in one loop turn with one write per reader. limit-each writes every message for itself:
+ *                    with one in flight that is the same, with 32 it is what gathered writes have to beat.
  *   deliveries/s     messages times readers, divided by the time from the first request to the last delivery. `1 in
  *                    flight`: the next message is sent when every reader has the last one; `32 in flight` alike.
  *   server CPU       user and system time of all threads of the server, which on loopback includes most of what the

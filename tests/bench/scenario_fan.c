@@ -189,9 +189,9 @@ static void fanout_write(struct contest *contest, unsigned window)
         bool judged = contender->kind == TARGET_FILE || contender->kind == TARGET_MEMORY;
 
         if (contender->kind != TARGET_LIMIT)
-            rate_write(contest, contender, window, TARGET_LIMIT, judged ? AIM_AT_LEAST : AIM_NONE);
+            rate_write(contest, contender, window, TARGET_LIMIT, judged && window == 1 ? AIM_AT_LEAST : AIM_NONE);
         if (judged && window > 1)
-            rate_write(contest, contender, window, TARGET_LIMIT_EACH, AIM_NONE);
+            rate_write(contest, contender, window, TARGET_LIMIT_EACH, AIM_AT_LEAST);
         if (contender->kind != TARGET_LIMIT)
             cpu_write(contest, contender, window);
     }

@@ -29,7 +29,7 @@ static const char room_name[] = "bench";
  */
 static const char *const nereidd_options[] = {
     "http.listen=127.0.0.1:0", "admin.listen=127.0.0.1:0", "auth.methods=demo",   "nereid.friends=threads",
-    "limits.members=2000",     "limits.send_rate=0",       "limits.token_rate=0", "limits.idle=1h",
+    "limits.members=2000",     "limits.send_rate=0",       "limits.token_rate=0", "limits.idle=1h", "limits.header_time=1h",
 };
 
 const char *target_name(enum target_kind kind)

@@ -16,8 +16,7 @@ static int64_t fake_wall_us(const struct clock *clock)
 
 void fake_clock_init(struct fake_clock *clock)
 {
-    *clock = (struct fake_clock){
-        .clock = {fake_now_ms, fake_wall_us}, .now_ms = 1000, .wall_us = 1297350295000000};
+    *clock = (struct fake_clock){.clock = {fake_now_ms, fake_wall_us}, .now_ms = 1000, .wall_us = 1297350295000000};
 }
 
 void fake_clock_advance(struct fake_clock *clock, int64_t ms)

@@ -14,7 +14,7 @@
 enum { USERS_MAX = 64, THREADS_MAX = 256, MEMBERS_MAX = 16, MESSAGES_MAX = 16384, TOKENS_MAX = 256 };
 enum { ID_SIZE = 129, NAME_SIZE = 257, STATUS_SIZE = 1025 };
 
-unsigned fake_store_busy;
+volatile unsigned fake_store_busy;
 
 struct fake_user {
     char id[ID_SIZE];
@@ -242,9 +242,9 @@ static struct call *call_new(struct store *port, void (*run)(struct fake_store *
 {
     struct fake_store *store = of_port(port);
     assert(!store->closing);
-    fake_store_busy++;
+    fake_store_busy += 1;
     struct call *call = calloc(1, sizeof(*call));
-    fake_store_busy--;
+    fake_store_busy -= 1;
     assert(call);
     call->run = run;
     call->answer = answer;
@@ -258,9 +258,9 @@ static struct call *call_new(struct store *port, void (*run)(struct fake_store *
 
 static struct span call_copy(struct call *call, struct span text)
 {
-    fake_store_busy++;
+    fake_store_busy += 1;
     struct span copy = scratch_copy(&call->scratch, text);
-    fake_store_busy--;
+    fake_store_busy -= 1;
     return copy;
 }
 
@@ -273,14 +273,16 @@ static void call_run(struct fake_store *store, struct call *call)
     call->has_run = true;
     if (!call->err && call->run != run_close)
         call->err = store->outage;
-    fake_store_busy++;
+    fake_store_busy += 1;
     if (!call->err)
         call->run(store, call);
-    fake_store_busy--;
+    fake_store_busy -= 1;
 }
 
 static void call_free(struct call *call)
 {
+    for (size_t i = 0; i < call->page.count; i++)
+        message_unref(call->page.messages[i]);
     scratch_free(call->scratch);
     message_unref(call->message);
     free(call);
@@ -315,12 +317,6 @@ size_t fake_store_pending(const struct fake_store *store)
     for (const struct call *call = store->calls; call; call = call->next)
         count++;
     return count;
-}
-
-void fake_store_run_ahead(struct fake_store *store)
-{
-    assert(store->calls);
-    call_run(store, store->calls);
 }
 
 void fake_store_fail_next(struct fake_store *store, enum err err)
@@ -559,9 +555,9 @@ static void fake_thread_open(struct store *port, const struct thread_request *re
     call->room = call_copy(call, request->room);
     call->limit = request->members_max;
     call->user_count = request->user_count;
-    fake_store_busy++;
+    fake_store_busy += 1;
     call->users = scratch_alloc(&call->scratch, request->user_count * sizeof(*call->users));
-    fake_store_busy--;
+    fake_store_busy -= 1;
     for (size_t i = 0; i < request->user_count; i++)
         call->users[i] = call_copy(call, request->users[i]);
 }
@@ -741,7 +737,7 @@ static void run_history(struct fake_store *store, struct call *call)
         if (call->page.more)
             break;
         memmove(messages + 1, messages, call->page.count * sizeof(*messages));
-        messages[0] = message;
+        messages[0] = message_ref(message);
         call->page.count++;
     }
 }
@@ -781,9 +777,17 @@ static void run_replay(struct fake_store *store, struct call *call)
         call->page.more = call->page.count == call->limit || bytes >= call->bytes_max;
         if (call->page.more)
             break;
-        messages[call->page.count++] = store->messages[i];
+        messages[call->page.count++] = message_ref(store->messages[i]);
         bytes += store->messages[i]->fields.text.len;
     }
+}
+
+bool fake_store_read_ahead(struct fake_store *store)
+{
+    if (!store->calls || store->calls->run != run_replay)
+        return false;
+    call_run(store, store->calls);
+    return true;
 }
 
 static void fake_replay(struct store *port, struct span user, struct cursor since, size_t count_max, size_t bytes_max,
@@ -824,8 +828,7 @@ static void run_token_get(struct fake_store *store, struct call *call)
     if (!token || token->expires_us <= clock_wall_us(store->clock))
         call->err = ERR_NO_TOKEN;
     else
-        call->token =
-            (struct token_record){scratch_copy(&call->scratch, span_of(token->user)), token->expires_us};
+        call->token = (struct token_record){scratch_copy(&call->scratch, span_of(token->user)), token->expires_us};
 }
 
 static void answer_token(struct call *call)
@@ -891,6 +894,14 @@ struct store *fake_store_port(struct fake_store *store)
     return &store->port;
 }
 
+bool fake_store_member(struct fake_store *store, struct id thread, struct span user, struct cursor *ret_joined)
+{
+    const struct fake_member *member = member_of(thread_of(store, thread), user);
+    if (member)
+        *ret_joined = member->joined;
+    return member;
+}
+
 void fake_store_add_user(struct fake_store *store, const char *id, const char *name)
 {
     (void)put_user(store, span_of(id), span_of(name));
@@ -909,6 +920,7 @@ void fake_store_set_head(struct fake_store *store, struct cursor head)
 
 void fake_store_prune(struct fake_store *store, struct cursor until)
 {
+    assert(cursor_compare(until, store->oldest) >= 0);
     size_t gone = 0;
     while (gone < store->announced && cursor_compare(store->messages[gone]->cursor, until) <= 0)
         message_unref(store->messages[gone++]);
@@ -932,14 +944,11 @@ const struct message *fake_store_message(const struct fake_store *store, size_t 
 void fake_store_send_elsewhere(struct fake_store *store, struct id thread, struct span sender, struct span text)
 {
     assert(member_of(thread_of(store, thread), sender));
-    struct message_fields fields = {.id = id_random(),
-                                    .thread = thread,
-                                    .time_us = clock_wall_us(store->clock),
-                                    .sender = sender,
-                                    .text = text};
-    fake_store_busy++;
+    struct message_fields fields = {
+        .id = id_random(), .thread = thread, .time_us = clock_wall_us(store->clock), .sender = sender, .text = text};
+    fake_store_busy += 1;
     struct message *message = message_new(&fields);
-    fake_store_busy--;
+    fake_store_busy -= 1;
     assert(message);
     log_message(store, message);
     message_unref(message);

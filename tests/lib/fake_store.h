@@ -19,8 +19,9 @@
 
 struct fake_store;
 
-/* More than 0 while the store works for itself: a test that lets allocations fail leaves these alone. */
-extern unsigned fake_store_busy;
+/* More than 0 while the store works for itself: a test that lets allocations fail leaves these alone. (Volatile because compilers know
+ * that malloc changes no variable.) */
+extern volatile unsigned fake_store_busy;
 
 /* Tokens expire by `clock`, which outlives the store. Freed by the port's `close`. */
 struct fake_store *fake_store_new(const struct clock *clock);
@@ -36,15 +37,17 @@ void fake_store_settle(struct fake_store *store);
 
 size_t fake_store_pending(const struct fake_store *store);
 
-/* Lets the oldest call take effect, or read what it asked for, without answering it yet. It must not be one that
- * announces something. */
-void fake_store_run_ahead(struct fake_store *store);
+/* If the oldest call asks for a page of a replay: reads the page now, to be answered with later. False: it is another call. */
+bool fake_store_read_ahead(struct fake_store *store);
 
 /* The next call made fails with `err` and has no effect. */
 void fake_store_fail_next(struct fake_store *store, enum err err);
 
 /* From now on every call that comes to be answered fails with `err`, and the store is not ready; OK ends that. */
 void fake_store_outage(struct fake_store *store, enum err err);
+
+/* Whether a user is in a thread, and the log's head when they came in. */
+bool fake_store_member(struct fake_store *store, struct id thread, struct span user, struct cursor *ret_joined);
 
 /* Makes a user known without a call. */
 void fake_store_add_user(struct fake_store *store, const char *id, const char *name);

@@ -13,7 +13,7 @@
 
 enum { LIST_MAX = 32 };
 
-struct hub_options rig_options(enum friends friends)
+struct hub_options hub_rig_options(enum friends friends)
 {
     return (struct hub_options){.friends = friends,
                                 .grace_ms = 10000,
@@ -26,7 +26,7 @@ struct hub_options rig_options(enum friends friends)
                                 .attachments_max = 50};
 }
 
-void rig_prepare(struct rig *rig, const struct hub_options *options)
+void hub_rig_prepare(struct rig *rig, const struct hub_options *options)
 {
     static const enum metric gauges[] = {METRIC_USERS, METRIC_THREADS, METRIC_SESSIONS_STREAM};
     for (size_t i = 0; i < array_len(gauges); i++)
@@ -43,25 +43,25 @@ static void note_err(void *ctx, enum err err)
     *(enum err *)ctx = err;
 }
 
-enum err rig_start(struct rig *rig)
+enum err hub_rig_start(struct rig *rig)
 {
     enum err err = ERR_COUNT;
     hub_start(rig->hub, note_err, &err);
-    rig_turn(rig);
+    hub_rig_turn(rig);
     assert_int_not_equal(err, ERR_COUNT);
     return err;
 }
 
-void rig_init_with(struct rig *rig, const struct hub_options *options)
+void hub_rig_init_with(struct rig *rig, const struct hub_options *options)
 {
-    rig_prepare(rig, options);
-    assert_int_equal(rig_start(rig), OK);
+    hub_rig_prepare(rig, options);
+    assert_int_equal(hub_rig_start(rig), OK);
 }
 
-void rig_init(struct rig *rig, enum friends friends)
+void hub_rig_init(struct rig *rig, enum friends friends)
 {
-    struct hub_options options = rig_options(friends);
-    rig_init_with(rig, &options);
+    struct hub_options options = hub_rig_options(friends);
+    hub_rig_init_with(rig, &options);
 }
 
 static void note_closed(void *ctx)
@@ -69,7 +69,7 @@ static void note_closed(void *ctx)
     *(bool *)ctx = true;
 }
 
-void rig_fini(struct rig *rig)
+void hub_rig_fini(struct rig *rig)
 {
     bool closed = false;
     struct store *port = fake_store_port(rig->store);
@@ -85,7 +85,7 @@ void rig_fini(struct rig *rig)
     assert_int_equal(metric_value(METRIC_SESSIONS_STREAM), 0);
 }
 
-void rig_turn(struct rig *rig)
+void hub_rig_turn(struct rig *rig)
 {
     do {
         fake_store_settle(rig->store);
@@ -94,15 +94,15 @@ void rig_turn(struct rig *rig)
     } while (fake_store_pending(rig->store));
 }
 
-void rig_pass(struct rig *rig, int64_t ms)
+void hub_rig_pass(struct rig *rig, int64_t ms)
 {
     int64_t end_ms = rig->clock.now_ms + ms;
     while (timers_next(&rig->timers) <= end_ms) {
         fake_clock_advance(&rig->clock, timers_next(&rig->timers) - rig->clock.now_ms);
-        rig_turn(rig);
+        hub_rig_turn(rig);
     }
     fake_clock_advance(&rig->clock, end_ms - rig->clock.now_ms);
-    rig_turn(rig);
+    hub_rig_turn(rig);
 }
 
 /* --- users */
@@ -129,29 +129,31 @@ static struct opened open_user(struct rig *rig, const char *user, const char *na
     return opened;
 }
 
-struct user *rig_open(struct rig *rig, const char *user)
+struct user *hub_rig_open(struct rig *rig, const char *user)
 {
     struct opened opened = open_user(rig, user, NULL);
     assert_int_equal(opened.err, OK);
     return opened.user;
 }
 
-enum err rig_meet(struct rig *rig, const char *user, const char *name)
+enum err hub_rig_meet(struct rig *rig, const char *user, const char *name)
 {
     struct opened opened = open_user(rig, user, name);
     if (opened.user)
         hub_user_close(opened.user);
-    rig_turn(rig);
+    hub_rig_turn(rig);
     return opened.err;
 }
 
-enum err rig_set_presence(struct rig *rig, const char *user, enum show show, const char *status)
+enum err hub_rig_set_presence(struct rig *rig, const char *user, enum show show, const char *status)
 {
-    struct user *actor = rig_open(rig, user);
+    struct opened actor = open_user(rig, user, NULL);
+    if (actor.err)
+        return actor.err;
     enum err answer = ERR_COUNT;
-    enum err err = hub_presence_set(actor, show, span_of(status), note_err, &answer);
-    rig_turn(rig);
-    hub_user_close(actor);
+    enum err err = hub_presence_set(actor.user, show, span_of(status), note_err, &answer);
+    hub_rig_turn(rig);
+    hub_user_close(actor.user);
     return err ? err : answer;
 }
 
@@ -180,63 +182,71 @@ static size_t split(const char *list, struct span *spans)
     return count;
 }
 
-enum err rig_try_thread(struct rig *rig, const char *users, struct id *ret_thread)
+enum err hub_rig_try_thread(struct rig *rig, const char *users, struct id *ret_thread)
 {
     struct span spans[LIST_MAX];
     size_t count = split(users, spans);
     char actor_id[USER_ID_MAX + 1];
     snprintf(actor_id, sizeof(actor_id), "%.*s", (int)spans[0].len, spans[0].data);
-    struct user *actor = rig_open(rig, actor_id);
+    struct opened actor = open_user(rig, actor_id, NULL);
+    if (actor.err)
+        return actor.err;
     struct threaded threaded = {.err = ERR_COUNT};
-    enum err err = hub_thread_open(actor, spans + 1, count - 1, (struct span){0}, note_thread, &threaded);
-    rig_turn(rig);
-    hub_user_close(actor);
+    enum err err = hub_thread_open(actor.user, spans + 1, count - 1, (struct span){0}, note_thread, &threaded);
+    hub_rig_turn(rig);
+    hub_user_close(actor.user);
     *ret_thread = threaded.id;
     return err ? err : threaded.err;
 }
 
-enum err rig_try_room(struct rig *rig, const char *user, const char *room, struct id *ret_thread)
+enum err hub_rig_try_room(struct rig *rig, const char *user, const char *room, struct id *ret_thread)
 {
-    struct user *actor = rig_open(rig, user);
+    struct opened actor = open_user(rig, user, NULL);
+    if (actor.err)
+        return actor.err;
     struct threaded threaded = {.err = ERR_COUNT};
-    enum err err = hub_thread_open(actor, NULL, 0, span_of(room), note_thread, &threaded);
-    rig_turn(rig);
-    hub_user_close(actor);
+    enum err err = hub_thread_open(actor.user, NULL, 0, span_of(room), note_thread, &threaded);
+    hub_rig_turn(rig);
+    hub_user_close(actor.user);
     *ret_thread = threaded.id;
     return err ? err : threaded.err;
 }
 
-struct id rig_thread(struct rig *rig, const char *users)
+struct id hub_rig_thread(struct rig *rig, const char *users)
 {
     struct id thread;
-    assert_int_equal(rig_try_thread(rig, users, &thread), OK);
+    assert_int_equal(hub_rig_try_thread(rig, users, &thread), OK);
     return thread;
 }
 
-struct id rig_room(struct rig *rig, const char *user, const char *room)
+struct id hub_rig_room(struct rig *rig, const char *user, const char *room)
 {
     struct id thread;
-    assert_int_equal(rig_try_room(rig, user, room, &thread), OK);
+    assert_int_equal(hub_rig_try_room(rig, user, room, &thread), OK);
     return thread;
 }
 
-enum err rig_add(struct rig *rig, const char *actor, struct id thread, const char *user)
+enum err hub_rig_add(struct rig *rig, const char *actor, struct id thread, const char *user)
 {
-    struct user *owner = rig_open(rig, actor);
+    struct opened owner = open_user(rig, actor, NULL);
+    if (owner.err)
+        return owner.err;
     struct threaded threaded = {.err = ERR_COUNT};
-    enum err err = hub_member_add(owner, thread, span_of(user), note_thread, &threaded);
-    rig_turn(rig);
-    hub_user_close(owner);
+    enum err err = hub_member_add(owner.user, thread, span_of(user), note_thread, &threaded);
+    hub_rig_turn(rig);
+    hub_user_close(owner.user);
     return err ? err : threaded.err;
 }
 
-enum err rig_remove(struct rig *rig, const char *actor, struct id thread, const char *user)
+enum err hub_rig_remove(struct rig *rig, const char *actor, struct id thread, const char *user)
 {
-    struct user *owner = rig_open(rig, actor);
+    struct opened owner = open_user(rig, actor, NULL);
+    if (owner.err)
+        return owner.err;
     struct threaded threaded = {.err = ERR_COUNT};
-    enum err err = hub_member_remove(owner, thread, span_of(user), note_thread, &threaded);
-    rig_turn(rig);
-    hub_user_close(owner);
+    enum err err = hub_member_remove(owner.user, thread, span_of(user), note_thread, &threaded);
+    hub_rig_turn(rig);
+    hub_user_close(owner.user);
     return err ? err : threaded.err;
 }
 
@@ -278,7 +288,7 @@ static const char *listing_text(struct listing *listing)
     return text;
 }
 
-const char *rig_members(struct rig *rig, struct id thread)
+const char *hub_rig_members(struct rig *rig, struct id thread)
 {
     static struct listing listing;
     listing.count = 0;
@@ -286,7 +296,7 @@ const char *rig_members(struct rig *rig, struct id thread)
     return listing_text(&listing);
 }
 
-const char *rig_friends(struct user *user)
+const char *hub_rig_friends(struct user *user)
 {
     static struct listing listing;
     listing.count = 0;
@@ -309,12 +319,12 @@ static void note_sent(void *ctx, enum err err, const struct append_result *resul
         sent->result = *result;
 }
 
-enum err rig_send_fields(struct rig *rig, const struct message_fields *fields, struct append_result *ret_result)
+enum err hub_rig_send_fields(struct rig *rig, const struct message_fields *fields, struct append_result *ret_result)
 {
     struct sent sent = {.err = ERR_COUNT};
     unsigned retry_s;
     enum err err = hub_send(rig->hub, fields, note_sent, &sent, &retry_s);
-    rig_turn(rig);
+    hub_rig_turn(rig);
     if (err)
         return err;
     assert_int_not_equal(sent.err, ERR_COUNT);
@@ -328,10 +338,10 @@ static struct message_fields fields_of(struct id thread, const char *sender, con
     return (struct message_fields){.thread = thread, .sender = span_of(sender), .text = span_of(text)};
 }
 
-enum err rig_send(struct rig *rig, struct id thread, const char *sender, const char *text)
+enum err hub_rig_send(struct rig *rig, struct id thread, const char *sender, const char *text)
 {
     struct message_fields fields = fields_of(thread, sender, text);
-    return rig_send_fields(rig, &fields, NULL);
+    return hub_rig_send_fields(rig, &fields, NULL);
 }
 
 static void must_be_sent(void *ctx, enum err err, const struct append_result *result)
@@ -341,7 +351,7 @@ static void must_be_sent(void *ctx, enum err err, const struct append_result *re
     assert_int_equal(err, OK);
 }
 
-void rig_post(struct rig *rig, struct id thread, const char *sender, const char *text)
+void hub_rig_post(struct rig *rig, struct id thread, const char *sender, const char *text)
 {
     struct message_fields fields = fields_of(thread, sender, text);
     unsigned retry_s;
@@ -359,25 +369,27 @@ static void note_token(void *ctx, enum err err, struct id token, int64_t ttl_ms)
     *(struct issued *)ctx = (struct issued){err, token};
 }
 
-enum err rig_token(struct rig *rig, const char *user, struct id *ret_token)
+enum err hub_rig_token(struct rig *rig, const char *user, struct id *ret_token)
 {
-    struct user *owner = rig_open(rig, user);
+    struct opened owner = open_user(rig, user, NULL);
+    if (owner.err)
+        return owner.err;
     struct issued issued = {.err = ERR_COUNT};
     unsigned retry_s;
-    enum err err = hub_token_issue(owner, note_token, &issued, &retry_s);
-    rig_turn(rig);
-    hub_user_close(owner);
+    enum err err = hub_token_issue(owner.user, note_token, &issued, &retry_s);
+    hub_rig_turn(rig);
+    hub_user_close(owner.user);
     *ret_token = issued.token;
     return err ? err : issued.err;
 }
 
-void rig_note_user(void *ctx, enum err err, struct user *user)
+void hub_rig_note_user(void *ctx, enum err err, struct user *user)
 {
     assert_int_equal(err, OK);
     *(struct user **)ctx = user;
 }
 
-void rig_note_thread(void *ctx, enum err err, const struct thread_record *thread)
+void hub_rig_note_thread(void *ctx, enum err err, const struct thread_record *thread)
 {
     assert_int_equal(err, OK);
     *(struct id *)ctx = thread->id;
@@ -411,8 +423,8 @@ static void note_presence(struct viewer *viewer, const struct event *event)
     for (size_t i = 0; i < listing.count; i++) {
         const struct presence *item = &event->presence.items[i];
         /* The sign goes behind the id for sorting and comes out in front. */
-        snprintf(listing.items[i], sizeof(listing.items[i]), "%.*s%c%s%s%s%.*s%s", (int)item->user.len,
-                 item->user.data, item->available ? '+' : '-', item->show == SHOW_CHAT ? "" : "/",
+        snprintf(listing.items[i], sizeof(listing.items[i]), "%.*s%c%s%s%s%.*s%s", (int)item->user.len, item->user.data,
+                 item->available ? '+' : '-', item->show == SHOW_CHAT ? "" : "/",
                  item->show == SHOW_CHAT ? "" : show_word(item->show), item->status.len ? "\"" : "",
                  (int)item->status.len, item->status.data ? item->status.data : "", item->status.len ? "\"" : "");
     }

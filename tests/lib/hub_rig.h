@@ -3,14 +3,14 @@
  * Hub rig: a hub on a fake store and a fake clock, and viewers that write down what a session is shown.
  *
  *     struct rig rig;
- *     rig_init(&rig, FRIENDS_EVERYONE);
+ *     hub_rig_init(&rig, FRIENDS_EVERYONE);
  *     viewer_join(&alice, &rig, "alice");
- *     rig_turn(&rig);
+ *     hub_rig_turn(&rig);
  *     assert_shown(&alice, "[+alice] .");
  *     viewer_leave(&alice);
- *     rig_fini(&rig);
+ *     hub_rig_fini(&rig);
  *
- * Turns happen only when a test asks for one. `rig_fini` checks that nothing is left behind: users, threads, sessions, timers.
+ * Turns happen only when a test asks for one. `hub_rig_fini` checks that nothing is left behind: users, threads, sessions, timers.
  */
 #ifndef TESTS_LIB_HUB_RIG_H
 #define TESTS_LIB_HUB_RIG_H
@@ -28,61 +28,61 @@ struct rig {
 
 /* Grace 10 s, tokens 1 h that end streams, 4 sessions per user, 2 streams per token, 4 members, 100 bytes of text, 50 of
  * attachments, no rate limits. */
-struct hub_options rig_options(enum friends friends);
+struct hub_options hub_rig_options(enum friends friends);
 
 /* A started hub after its first turn. */
-void rig_init(struct rig *rig, enum friends friends);
-void rig_init_with(struct rig *rig, const struct hub_options *options);
+void hub_rig_init(struct rig *rig, enum friends friends);
+void hub_rig_init_with(struct rig *rig, const struct hub_options *options);
 
 /* The same in two steps, on a store that may have been prepared in between. */
-void rig_prepare(struct rig *rig, const struct hub_options *options);
-enum err rig_start(struct rig *rig);
+void hub_rig_prepare(struct rig *rig, const struct hub_options *options);
+enum err hub_rig_start(struct rig *rig);
 
 /* No viewer may be attached and no user open. */
-void rig_fini(struct rig *rig);
+void hub_rig_fini(struct rig *rig);
 
 /* Answers of the store, timers, hub_tick: until nothing is left to do. */
-void rig_turn(struct rig *rig);
+void hub_rig_turn(struct rig *rig);
 
 /* Lets `ms` pass, turn by turn. */
-void rig_pass(struct rig *rig, int64_t ms);
+void hub_rig_pass(struct rig *rig, int64_t ms);
 
 /* --- what users do; each is over when it returns, with its error */
 
 /* Opens and keeps a user: pair with hub_user_close. */
-struct user *rig_open(struct rig *rig, const char *user);
+struct user *hub_rig_open(struct rig *rig, const char *user);
 
 /* The same with a display name (null: none), and let go of at once. */
-enum err rig_meet(struct rig *rig, const char *user, const char *name);
+enum err hub_rig_meet(struct rig *rig, const char *user, const char *name);
 
 /* The thread of the users in a comma list, the first one acting; fails the test on an error. */
-struct id rig_thread(struct rig *rig, const char *users);
-struct id rig_room(struct rig *rig, const char *user, const char *room);
-enum err rig_try_thread(struct rig *rig, const char *users, struct id *ret_thread);
-enum err rig_try_room(struct rig *rig, const char *user, const char *room, struct id *ret_thread);
+struct id hub_rig_thread(struct rig *rig, const char *users);
+struct id hub_rig_room(struct rig *rig, const char *user, const char *room);
+enum err hub_rig_try_thread(struct rig *rig, const char *users, struct id *ret_thread);
+enum err hub_rig_try_room(struct rig *rig, const char *user, const char *room, struct id *ret_thread);
 
-enum err rig_add(struct rig *rig, const char *actor, struct id thread, const char *user);
-enum err rig_remove(struct rig *rig, const char *actor, struct id thread, const char *user);
-enum err rig_set_presence(struct rig *rig, const char *user, enum show show, const char *status);
+enum err hub_rig_add(struct rig *rig, const char *actor, struct id thread, const char *user);
+enum err hub_rig_remove(struct rig *rig, const char *actor, struct id thread, const char *user);
+enum err hub_rig_set_presence(struct rig *rig, const char *user, enum show show, const char *status);
 
 /* One turn over a send. *ret_result is optional. */
-enum err rig_send(struct rig *rig, struct id thread, const char *sender, const char *text);
-enum err rig_send_fields(struct rig *rig, const struct message_fields *fields, struct append_result *ret_result);
+enum err hub_rig_send(struct rig *rig, struct id thread, const char *sender, const char *text);
+enum err hub_rig_send_fields(struct rig *rig, const struct message_fields *fields, struct append_result *ret_result);
 
 /* Sends without a turn; the answer must be OK. */
-void rig_post(struct rig *rig, struct id thread, const char *sender, const char *text);
+void hub_rig_post(struct rig *rig, struct id thread, const char *sender, const char *text);
 
-enum err rig_token(struct rig *rig, const char *user, struct id *ret_token);
+enum err hub_rig_token(struct rig *rig, const char *user, struct id *ret_token);
 
 /* The members of a thread in memory as `alice,bob`, sorted; empty for none. Lives until the next call. */
-const char *rig_members(struct rig *rig, struct id thread);
+const char *hub_rig_members(struct rig *rig, struct id thread);
 
 /* An opened user's friends in the same form. */
-const char *rig_friends(struct user *user);
+const char *hub_rig_friends(struct user *user);
 
 /* For calls that a test makes itself: `ctx` is a struct user * or a struct id, and the answer must be OK. */
-void rig_note_user(void *ctx, enum err err, struct user *user);
-void rig_note_thread(void *ctx, enum err err, const struct thread_record *thread);
+void hub_rig_note_user(void *ctx, enum err err, struct user *user);
+void hub_rig_note_thread(void *ctx, enum err err, const struct thread_record *thread);
 
 /* --- viewers */
 

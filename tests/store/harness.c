@@ -8,14 +8,14 @@
 
 enum { DEADLINE_MS = 20000, NAMES_MAX = 64, MEMBERS_MAX = 1000 };
 
-static int64_t fake_now_ms(const struct clock *clock)
+static int64_t shared_now_ms(const struct clock *clock)
 {
     return clock->wall_us(clock) / 1000;
 }
 
-static int64_t fake_wall_us(const struct clock *clock)
+static int64_t shared_wall_us(const struct clock *clock)
 {
-    return atomic_load(&container_of(clock, struct fake_clock, clock)->wall_us);
+    return atomic_load(&container_of(clock, struct shared_clock, clock)->wall_us);
 }
 
 static void turn_until(struct harness *h, bool (*reached)(struct harness *h))
@@ -264,7 +264,7 @@ int case_setup(void **state)
     h->factory = suite_factory;
     h->loop = loop_new();
     h->sink = (struct store_sink){on_message_announced, on_thread_announced, on_token_ended};
-    h->clock = (struct fake_clock){.clock = {fake_now_ms, fake_wall_us}, .wall_us = 1700000000000000};
+    h->clock = (struct shared_clock){.clock = {shared_now_ms, shared_wall_us}, .wall_us = 1700000000000000};
     h->options = (struct store_options){.durability = DURABILITY_OFF, .clock = &h->clock.clock};
     h->factory->wipe(h->factory);
     *state = h;

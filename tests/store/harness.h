@@ -25,8 +25,8 @@ struct answers {
         char name[600];
         char status[1200];
         enum show show;
-    } user; /* also a thread's first member */
-    struct buf users;   /* ids, each followed by a space */
+    } user;           /* also a thread's first member */
+    struct buf users; /* ids, each followed by a space */
     struct id thread;
     struct buf room;    /* empty: none */
     struct buf members; /* "alice* bob" */
@@ -41,18 +41,19 @@ struct answers {
     int64_t token_expires_us;
 };
 
-struct fake_clock {
+/* Moved by the test, read by the worker. */
+struct shared_clock {
     struct clock clock;
-    _Atomic int64_t wall_us; /* read by workers */
+    _Atomic int64_t wall_us;
 };
 
 struct harness {
     struct store_factory *factory;
     struct loop *loop;
     struct store *store;
-    struct store_options options; /* used by the next reopen; the clock is the fake one */
+    struct store_options options; /* used by the next reopen; the clock is ours */
     struct store_sink sink;
-    struct fake_clock clock;
+    struct shared_clock clock;
     struct answers got;
     struct buf journal; /* "message hello; done; " in the order of things */
     int asked;

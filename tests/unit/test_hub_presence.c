@@ -13,90 +13,90 @@ static void the_first_thing_shown_is_how_everybody_is(void **state)
 {
     (void)state;
     struct rig rig;
-    rig_init(&rig, FRIENDS_EVERYONE);
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
     struct viewer alice = {0}, bob = {0};
     viewer_join(&alice, &rig, "alice");
     assert_shown(&alice, "");
-    rig_turn(&rig);
+    hub_rig_turn(&rig);
     assert_shown(&alice, "[+alice] .");
     viewer_join(&bob, &rig, "bob");
-    rig_turn(&rig);
+    hub_rig_turn(&rig);
     assert_shown(&bob, "[+alice +bob] .");
     assert_shown(&alice, "[+bob]");
     viewer_leave(&alice);
     viewer_leave(&bob);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 static void a_user_is_available_while_any_session_is(void **state)
 {
     (void)state;
     struct rig rig;
-    rig_init(&rig, FRIENDS_EVERYONE);
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
     struct viewer watcher = {0}, phone = {0}, desk = {0};
     viewer_join(&watcher, &rig, "watcher");
-    rig_turn(&rig);
+    hub_rig_turn(&rig);
     viewer_skip(&watcher);
     viewer_join(&phone, &rig, "alice");
-    rig_turn(&rig);
+    hub_rig_turn(&rig);
     assert_shown(&watcher, "[+alice]");
     viewer_join(&desk, &rig, "alice");
-    rig_turn(&rig);
+    hub_rig_turn(&rig);
     viewer_leave(&phone);
-    rig_pass(&rig, 20000);
+    hub_rig_pass(&rig, 20000);
     assert_shown(&watcher, "");
     viewer_leave(&desk);
-    rig_pass(&rig, 20000);
+    hub_rig_pass(&rig, 20000);
     assert_shown(&watcher, "[-alice]");
     viewer_leave(&watcher);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 static void grace_has_its_edge(void **state)
 {
     (void)state;
     struct rig rig;
-    rig_init(&rig, FRIENDS_EVERYONE);
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
     struct viewer watcher = {0}, alice = {0};
     viewer_join(&watcher, &rig, "watcher");
     viewer_join(&alice, &rig, "alice");
-    rig_turn(&rig);
+    hub_rig_turn(&rig);
     viewer_skip(&watcher);
 
     viewer_leave(&alice);
-    rig_pass(&rig, 9999);
+    hub_rig_pass(&rig, 9999);
     viewer_join(&alice, &rig, "alice");
-    rig_pass(&rig, 20000);
+    hub_rig_pass(&rig, 20000);
     assert_shown(&watcher, "");
 
     viewer_leave(&alice);
-    hub_user_close(rig_open(&rig, "alice")); /* a request does not prolong it */
-    rig_pass(&rig, 9999);
-    hub_user_close(rig_open(&rig, "alice"));
+    hub_user_close(hub_rig_open(&rig, "alice")); /* a request does not prolong it */
+    hub_rig_pass(&rig, 9999);
+    hub_user_close(hub_rig_open(&rig, "alice"));
     assert_shown(&watcher, "");
-    rig_pass(&rig, 1);
+    hub_rig_pass(&rig, 1);
     assert_shown(&watcher, "[-alice]");
     viewer_leave(&watcher);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 static void without_grace_leaving_is_told_in_the_same_turn(void **state)
 {
     (void)state;
     struct rig rig;
-    struct hub_options options = rig_options(FRIENDS_EVERYONE);
+    struct hub_options options = hub_rig_options(FRIENDS_EVERYONE);
     options.grace_ms = 0;
-    rig_init_with(&rig, &options);
+    hub_rig_init_with(&rig, &options);
     struct viewer watcher = {0}, alice = {0};
     viewer_join(&watcher, &rig, "watcher");
     viewer_join(&alice, &rig, "alice");
-    rig_turn(&rig);
+    hub_rig_turn(&rig);
     viewer_skip(&watcher);
     viewer_leave(&alice);
-    rig_turn(&rig);
+    hub_rig_turn(&rig);
     assert_shown(&watcher, "[-alice]");
     viewer_leave(&watcher);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 static void changes_of_one_turn_come_as_one_event(void **state)
@@ -104,25 +104,25 @@ static void changes_of_one_turn_come_as_one_event(void **state)
     (void)state;
     for (unsigned friends = FRIENDS_EVERYONE; friends <= FRIENDS_THREADS; friends++) {
         struct rig rig;
-        rig_init(&rig, friends);
+        hub_rig_init(&rig, friends);
         const char *users[] = {"alice", "bob", "carol", "dave"};
         for (size_t i = 0; i < 4; i++)
-            rig_room(&rig, users[i], "hall");
+            hub_rig_room(&rig, users[i], "hall");
         struct viewer dave = {0}, viewers[3] = {0};
         viewer_join(&dave, &rig, "dave");
-        rig_turn(&rig);
+        hub_rig_turn(&rig);
         viewer_skip(&dave);
         for (size_t i = 0; i < 3; i++)
             viewer_join(&viewers[i], &rig, users[i]);
-        rig_turn(&rig);
+        hub_rig_turn(&rig);
         assert_shown(&dave, "[+alice +bob +carol]");
         assert_shown(&viewers[0], "[+alice +bob +carol +dave] .");
         for (size_t i = 0; i < 3; i++)
             viewer_leave(&viewers[i]);
-        rig_pass(&rig, 10000);
+        hub_rig_pass(&rig, 10000);
         assert_shown(&dave, "[-alice -bob -carol]");
         viewer_leave(&dave);
-        rig_fini(&rig);
+        hub_rig_fini(&rig);
     }
 }
 
@@ -130,131 +130,131 @@ static void coming_and_going_within_a_turn_is_told_as_it_ends(void **state)
 {
     (void)state;
     struct rig rig;
-    rig_init(&rig, FRIENDS_EVERYONE);
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
     struct viewer watcher = {0}, alice = {0};
     viewer_join(&watcher, &rig, "watcher");
-    rig_turn(&rig);
+    hub_rig_turn(&rig);
     viewer_skip(&watcher);
     viewer_join(&alice, &rig, "alice");
     viewer_leave(&alice);
-    rig_turn(&rig);
+    hub_rig_turn(&rig);
     assert_shown(&alice, "");
     assert_shown(&watcher, "[+alice]"); /* in grace */
-    rig_pass(&rig, 10000);
+    hub_rig_pass(&rig, 10000);
     assert_shown(&watcher, "[-alice]");
     viewer_leave(&watcher);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 static void only_fellows_are_seen_where_friends_are_threads(void **state)
 {
     (void)state;
     struct rig rig;
-    rig_init(&rig, FRIENDS_THREADS);
-    rig_room(&rig, "alice", "hall");
-    rig_room(&rig, "bob", "hall");
+    hub_rig_init(&rig, FRIENDS_THREADS);
+    hub_rig_room(&rig, "alice", "hall");
+    hub_rig_room(&rig, "bob", "hall");
     struct viewer alice = {0}, bob = {0}, carol = {0};
     viewer_join(&alice, &rig, "alice");
     viewer_join(&carol, &rig, "carol");
-    rig_turn(&rig);
+    hub_rig_turn(&rig);
     assert_shown(&alice, "[+alice -bob] .");
     assert_shown(&carol, "[+carol] .");
     viewer_join(&bob, &rig, "bob");
-    rig_turn(&rig);
+    hub_rig_turn(&rig);
     assert_shown(&alice, "[+bob]");
     assert_shown(&bob, "[+alice +bob] .");
-    assert_int_equal(rig_set_presence(&rig, "bob", SHOW_DND, "busy"), OK);
+    assert_int_equal(hub_rig_set_presence(&rig, "bob", SHOW_DND, "busy"), OK);
     assert_shown(&alice, "[+bob/dnd\"busy\"]");
     viewer_leave(&bob);
-    rig_pass(&rig, 10000);
+    hub_rig_pass(&rig, 10000);
     assert_shown(&alice, "[-bob/dnd\"busy\"]");
     assert_shown(&carol, "");
     viewer_leave(&alice);
     viewer_leave(&carol);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 static void newcomers_to_a_thread_see_and_are_seen(void **state)
 {
     (void)state;
     struct rig rig;
-    rig_init(&rig, FRIENDS_THREADS);
-    rig_room(&rig, "alice", "hall");
+    hub_rig_init(&rig, FRIENDS_THREADS);
+    hub_rig_room(&rig, "alice", "hall");
     struct viewer alice = {0}, bob = {0};
     viewer_join(&alice, &rig, "alice");
     viewer_join(&bob, &rig, "bob");
-    rig_turn(&rig);
+    hub_rig_turn(&rig);
     assert_shown(&alice, "[+alice] .");
     assert_shown(&bob, "[+bob] .");
-    rig_room(&rig, "bob", "hall");
+    hub_rig_room(&rig, "bob", "hall");
     assert_shown(&alice, "[+bob]");
     assert_shown(&bob, "[+alice +bob]");
-    rig_room(&rig, "bob", "hall");
+    hub_rig_room(&rig, "bob", "hall");
     assert_shown(&alice, "");
     assert_shown(&bob, "");
     viewer_leave(&alice);
     viewer_leave(&bob);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 static void whoever_leaves_the_last_common_thread_is_no_longer_seen(void **state)
 {
     (void)state;
     struct rig rig;
-    rig_init(&rig, FRIENDS_THREADS);
-    rig_room(&rig, "alice", "hall");
-    struct id hall = rig_room(&rig, "bob", "hall");
+    hub_rig_init(&rig, FRIENDS_THREADS);
+    hub_rig_room(&rig, "alice", "hall");
+    struct id hall = hub_rig_room(&rig, "bob", "hall");
     struct viewer alice = {0}, bob = {0};
     viewer_join(&alice, &rig, "alice");
     viewer_join(&bob, &rig, "bob");
-    rig_turn(&rig);
+    hub_rig_turn(&rig);
     viewer_skip(&alice);
     viewer_skip(&bob);
-    assert_int_equal(rig_remove(&rig, "bob", hall, "bob"), OK);
-    assert_int_equal(rig_set_presence(&rig, "bob", SHOW_AWAY, "secret"), OK);
+    assert_int_equal(hub_rig_remove(&rig, "bob", hall, "bob"), OK);
+    assert_int_equal(hub_rig_set_presence(&rig, "bob", SHOW_AWAY, "secret"), OK);
     assert_shown(&alice, "");
     assert_shown(&bob, "[+bob/away\"secret\"]");
     viewer_leave(&alice);
     viewer_leave(&bob);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 static void show_and_status_are_set_durably_and_told(void **state)
 {
     (void)state;
     struct rig rig;
-    rig_init(&rig, FRIENDS_EVERYONE);
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
     struct viewer alice = {0};
     viewer_join(&alice, &rig, "alice");
-    rig_turn(&rig);
+    hub_rig_turn(&rig);
     viewer_skip(&alice);
-    assert_int_equal(rig_set_presence(&rig, "alice", SHOW_AWAY, "out"), OK);
+    assert_int_equal(hub_rig_set_presence(&rig, "alice", SHOW_AWAY, "out"), OK);
     assert_shown(&alice, "[+alice/away\"out\"]");
-    assert_int_equal(rig_set_presence(&rig, "alice", SHOW_AWAY, "out"), OK);
+    assert_int_equal(hub_rig_set_presence(&rig, "alice", SHOW_AWAY, "out"), OK);
     assert_shown(&alice, "");
-    assert_int_equal(rig_set_presence(&rig, "alice", SHOW_CHAT, ""), OK);
+    assert_int_equal(hub_rig_set_presence(&rig, "alice", SHOW_CHAT, ""), OK);
     assert_shown(&alice, "[+alice]");
 
     fake_store_fail_next(rig.store, ERR_STORE);
-    assert_int_equal(rig_set_presence(&rig, "alice", SHOW_XA, "gone"), ERR_STORE);
+    assert_int_equal(hub_rig_set_presence(&rig, "alice", SHOW_XA, "gone"), ERR_STORE);
     assert_shown(&alice, "");
     viewer_leave(&alice);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 static void a_presence_outlives_its_user_in_memory(void **state)
 {
     (void)state;
     struct rig rig;
-    rig_init(&rig, FRIENDS_THREADS);
-    assert_int_equal(rig_set_presence(&rig, "alice", SHOW_XA, "away a while"), OK);
-    rig_pass(&rig, 60000);
+    hub_rig_init(&rig, FRIENDS_THREADS);
+    assert_int_equal(hub_rig_set_presence(&rig, "alice", SHOW_XA, "away a while"), OK);
+    hub_rig_pass(&rig, 60000);
     struct viewer alice = {0};
     viewer_join(&alice, &rig, "alice");
-    rig_turn(&rig);
+    hub_rig_turn(&rig);
     assert_shown(&alice, "[+alice/xa\"away a while\"] .");
     viewer_leave(&alice);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 static void never(void *ctx, enum err err)
@@ -270,36 +270,36 @@ static void unfit_statuses_are_refused(void **state)
     static char longest[USER_STATUS_MAX + 2];
     memset(longest, 's', USER_STATUS_MAX);
     struct rig rig;
-    rig_init(&rig, FRIENDS_EVERYONE);
-    assert_int_equal(rig_set_presence(&rig, "alice", SHOW_CHAT, longest), OK);
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
+    assert_int_equal(hub_rig_set_presence(&rig, "alice", SHOW_CHAT, longest), OK);
     longest[USER_STATUS_MAX] = 's';
-    struct user *alice = rig_open(&rig, "alice");
+    struct user *alice = hub_rig_open(&rig, "alice");
     assert_int_equal(hub_presence_set(alice, SHOW_CHAT, span_of(longest), never, NULL), ERR_BAD_FIELD);
     assert_int_equal(hub_presence_set(alice, SHOW_CHAT, span_of("\xe2\x82"), never, NULL), ERR_BAD_FIELD);
     assert_int_equal(hub_presence_set(alice, SHOW_CHAT, SPAN_LITERAL("a\0b"), never, NULL), ERR_BAD_FIELD);
     hub_user_close(alice);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 static void events_keep_what_they_say(void **state)
 {
     (void)state;
     struct rig rig;
-    rig_init(&rig, FRIENDS_EVERYONE);
-    assert_int_equal(rig_meet(&rig, "alice", "Alice"), OK);
-    struct user *alice = rig_open(&rig, "alice");
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
+    assert_int_equal(hub_rig_meet(&rig, "alice", "Alice"), OK);
+    struct user *alice = hub_rig_open(&rig, "alice");
     struct presence now = user_presence(alice);
     struct event *event = event_of_presence(&now, 1, 5, (struct cursor){6, 7});
     assert_non_null(event);
     event_ref(event);
     event_unref(event);
-    assert_int_equal(rig_meet(&rig, "alice", "Other"), OK);
+    assert_int_equal(hub_rig_meet(&rig, "alice", "Other"), OK);
     assert_true(span_is(event->presence.items[0].name, "Alice"));
     assert_true(span_is(event->presence.items[0].user, "alice"));
     assert_int_equal(event->time_us, 5);
     event_unref(event);
     hub_user_close(alice);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 /* --- marks: what a poll that comes again and again has seen already */
@@ -308,7 +308,7 @@ static void poll(struct rig *rig, struct viewer *viewer, const char *user, int64
 {
     struct attach attach = {.resume = true, .since = hub_cursor(rig->hub), .presence_mark = *mark};
     assert_int_equal(viewer_attach(viewer, rig, user, &attach), OK);
-    rig_turn(rig);
+    hub_rig_turn(rig);
     *mark = hub_presence_mark(rig->hub);
     viewer_leave(viewer);
 }
@@ -318,9 +318,9 @@ static void a_poll_is_shown_presence_only_when_it_changed(void **state)
     (void)state;
     for (unsigned friends = FRIENDS_EVERYONE; friends <= FRIENDS_THREADS; friends++) {
         struct rig rig;
-        rig_init(&rig, friends);
-        rig_room(&rig, "alice", "hall");
-        rig_room(&rig, "bob", "hall");
+        hub_rig_init(&rig, friends);
+        hub_rig_room(&rig, "alice", "hall");
+        hub_rig_room(&rig, "bob", "hall");
         struct viewer alice = {0}, bob = {0};
         int64_t mark = 0;
         poll(&rig, &alice, "alice", &mark);
@@ -328,13 +328,13 @@ static void a_poll_is_shown_presence_only_when_it_changed(void **state)
         poll(&rig, &alice, "alice", &mark);
         assert_shown(&alice, ".");
         viewer_join(&bob, &rig, "bob");
-        rig_turn(&rig);
+        hub_rig_turn(&rig);
         poll(&rig, &alice, "alice", &mark);
         assert_shown(&alice, "[+alice +bob] .");
         poll(&rig, &alice, "alice", &mark);
         assert_shown(&alice, ".");
         viewer_leave(&bob);
-        rig_fini(&rig);
+        hub_rig_fini(&rig);
     }
 }
 
@@ -342,59 +342,59 @@ static void strangers_do_not_move_a_mark(void **state)
 {
     (void)state;
     struct rig rig;
-    rig_init(&rig, FRIENDS_THREADS);
+    hub_rig_init(&rig, FRIENDS_THREADS);
     struct viewer alice = {0}, stranger = {0};
     int64_t mark = 0;
     poll(&rig, &alice, "alice", &mark);
     viewer_skip(&alice);
     viewer_join(&stranger, &rig, "stranger");
-    rig_turn(&rig);
+    hub_rig_turn(&rig);
     poll(&rig, &alice, "alice", &mark);
     assert_shown(&alice, ".");
     viewer_leave(&stranger);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 static void a_mark_of_an_earlier_run_is_old(void **state)
 {
     (void)state;
     struct rig rig;
-    rig_init(&rig, FRIENDS_THREADS);
+    hub_rig_init(&rig, FRIENDS_THREADS);
     struct viewer alice = {0};
     int64_t mark = 0;
     poll(&rig, &alice, "alice", &mark);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 
-    struct hub_options options = rig_options(FRIENDS_THREADS);
-    rig_prepare(&rig, &options);
+    struct hub_options options = hub_rig_options(FRIENDS_THREADS);
+    hub_rig_prepare(&rig, &options);
     fake_clock_advance(&rig.clock, 1000);
     hub_free(rig.hub);
     rig.hub = hub_new(&options, fake_store_port(rig.store), &rig.timers, &rig.clock.clock);
     assert_non_null(rig.hub);
-    assert_int_equal(rig_start(&rig), OK);
+    assert_int_equal(hub_rig_start(&rig), OK);
     poll(&rig, &alice, "alice", &mark);
     assert_shown(&alice, "[+alice] .");
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 static void a_user_who_was_out_of_memory_sees_all_again(void **state)
 {
     (void)state;
     struct rig rig;
-    rig_init(&rig, FRIENDS_THREADS);
-    rig_room(&rig, "alice", "hall");
-    rig_room(&rig, "bob", "hall");
+    hub_rig_init(&rig, FRIENDS_THREADS);
+    hub_rig_room(&rig, "alice", "hall");
+    hub_rig_room(&rig, "bob", "hall");
     struct viewer alice = {0}, bob = {0};
     int64_t mark = 0;
     poll(&rig, &alice, "alice", &mark);
     viewer_skip(&alice);
-    rig_pass(&rig, 60000);
+    hub_rig_pass(&rig, 60000);
     viewer_join(&bob, &rig, "bob");
-    rig_turn(&rig);
+    hub_rig_turn(&rig);
     poll(&rig, &alice, "alice", &mark);
     assert_shown(&alice, "[+alice +bob] .");
     viewer_leave(&bob);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 int main(void)

@@ -22,13 +22,13 @@ static struct cursor at(uint64_t major)
 /* A rig with a thread of alice and bob and `count` messages `alice:1`, `alice:2`, … in it. */
 static struct id stage(struct rig *rig, unsigned count)
 {
-    rig_init(rig, FRIENDS_EVERYONE);
-    assert_int_equal(rig_meet(rig, "bob", NULL), OK);
-    struct id thread = rig_thread(rig, "alice,bob");
+    hub_rig_init(rig, FRIENDS_EVERYONE);
+    assert_int_equal(hub_rig_meet(rig, "bob", NULL), OK);
+    struct id thread = hub_rig_thread(rig, "alice,bob");
     for (unsigned i = 1; i <= count; i++) {
         char text[12];
         snprintf(text, sizeof(text), "%u", i);
-        assert_int_equal(rig_send(rig, thread, "alice", text), OK);
+        assert_int_equal(hub_rig_send(rig, thread, "alice", text), OK);
     }
     return thread;
 }
@@ -40,14 +40,14 @@ static void what_was_missed_comes_before_what_happens(void **state)
     struct id thread = stage(&rig, 3);
     struct viewer bob = {0};
     viewer_resume(&bob, &rig, "bob", at(1));
-    rig_turn(&rig);
+    hub_rig_turn(&rig);
     assert_shown(&bob, "[-alice +bob] alice:2 alice:3 .");
-    assert_int_equal(rig_send(&rig, thread, "alice", "4"), OK);
+    assert_int_equal(hub_rig_send(&rig, thread, "alice", "4"), OK);
     assert_shown(&bob, "alice:4");
     assert_int_equal(session_cursor(&bob.session).major, 4);
     viewer_leave(&bob);
     assert_int_equal(session_cursor(&bob.session).major, 4);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 static void without_a_cursor_only_what_happens_is_shown(void **state)
@@ -58,24 +58,27 @@ static void without_a_cursor_only_what_happens_is_shown(void **state)
     struct viewer bob = {0};
     viewer_join(&bob, &rig, "bob");
     assert_int_equal(session_cursor(&bob.session).major, 3);
-    rig_turn(&rig);
-    assert_int_equal(rig_send(&rig, thread, "alice", "4"), OK);
+    hub_rig_turn(&rig);
+    assert_int_equal(hub_rig_send(&rig, thread, "alice", "4"), OK);
     assert_shown(&bob, "[-alice +bob] . alice:4");
     viewer_leave(&bob);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 static void whoever_missed_nothing_is_live_at_once(void **state)
 {
     (void)state;
     struct rig rig;
-    stage(&rig, 3);
+    struct id thread = stage(&rig, 3);
     struct viewer bob = {0};
     viewer_resume(&bob, &rig, "bob", at(3));
-    rig_turn(&rig);
+    hub_tick(rig.hub);
+    assert_int_equal(fake_store_pending(rig.store), 0);
     assert_shown(&bob, "[-alice +bob] .");
+    assert_int_equal(hub_rig_send(&rig, thread, "alice", "4"), OK);
+    assert_shown(&bob, "alice:4");
     viewer_leave(&bob);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 static void messages_that_pour_in_meanwhile_come_once_and_in_order(void **state)
@@ -86,12 +89,12 @@ static void messages_that_pour_in_meanwhile_come_once_and_in_order(void **state)
     struct viewer bob = {0};
     viewer_resume(&bob, &rig, "bob", at(0));
     hub_tick(rig.hub); /* asks for the page */
-    rig_post(&rig, thread, "alice", "3");
-    rig_post(&rig, thread, "alice", "4");
-    rig_turn(&rig);
+    hub_rig_post(&rig, thread, "alice", "3");
+    hub_rig_post(&rig, thread, "alice", "4");
+    hub_rig_turn(&rig);
     assert_shown(&bob, "[-alice +bob] alice:1 alice:2 . alice:3 alice:4");
     viewer_leave(&bob);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 static void a_page_older_than_the_hub_is_followed_by_another(void **state)
@@ -102,16 +105,16 @@ static void a_page_older_than_the_hub_is_followed_by_another(void **state)
     struct viewer bob = {0};
     viewer_resume(&bob, &rig, "bob", at(0));
     hub_tick(rig.hub);
-    fake_store_run_ahead(rig.store); /* reads the page up to 2 */
+    assert_true(fake_store_read_ahead(rig.store)); /* the page up to 2 */
     fake_store_send_elsewhere(rig.store, thread, span_of("alice"), span_of("3"));
     fake_store_tail(rig.store); /* while the session is not live yet */
     assert_shown(&bob, "[-alice +bob]");
-    rig_turn(&rig);
+    hub_rig_turn(&rig);
     assert_shown(&bob, "alice:1 alice:2 alice:3 .");
-    assert_int_equal(rig_send(&rig, thread, "alice", "4"), OK);
+    assert_int_equal(hub_rig_send(&rig, thread, "alice", "4"), OK);
     assert_shown(&bob, "alice:4");
     viewer_leave(&bob);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 static void a_page_newer_than_the_hub_is_not_shown_twice(void **state)
@@ -123,24 +126,43 @@ static void a_page_newer_than_the_hub_is_not_shown_twice(void **state)
     viewer_resume(&bob, &rig, "bob", at(1));
     hub_tick(rig.hub);
     fake_store_send_elsewhere(rig.store, thread, span_of("alice"), span_of("3"));
-    rig_turn(&rig);
+    hub_rig_turn(&rig);
     assert_shown(&bob, "[-alice +bob] alice:2 alice:3 .");
     assert_int_equal(hub_cursor(rig.hub).major, 2);
     assert_int_equal(session_cursor(&bob.session).major, 3);
 
     /* Presence told now must not take the client's place in the log back: the viewer checks that it never falls. */
     viewer_join(&carol, &rig, "carol");
-    rig_turn(&rig);
+    hub_rig_turn(&rig);
     assert_shown(&bob, "[-alice +bob +carol]");
     assert_int_equal(bob.cursor.major, 3);
 
     fake_store_tail(rig.store);
     assert_shown(&bob, "");
-    assert_int_equal(rig_send(&rig, thread, "alice", "4"), OK);
+    assert_int_equal(hub_rig_send(&rig, thread, "alice", "4"), OK);
     assert_shown(&bob, "alice:4");
     viewer_leave(&bob);
     viewer_leave(&carol);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
+}
+
+static void the_talk_of_others_moves_the_cursor_too(void **state)
+{
+    (void)state;
+    struct rig rig;
+    stage(&rig, 2);
+    struct id den = hub_rig_room(&rig, "carol", "den");
+    struct viewer bob = {0};
+    viewer_resume(&bob, &rig, "bob", at(1));
+    hub_tick(rig.hub);
+    fake_store_send_elsewhere(rig.store, den, span_of("carol"), span_of("private"));
+    hub_rig_turn(&rig);
+    assert_shown(&bob, "[-alice +bob -carol] alice:2 .");
+    assert_int_equal(session_cursor(&bob.session).major, 3);
+    fake_store_tail(rig.store);
+    assert_shown(&bob, "");
+    viewer_leave(&bob);
+    hub_rig_fini(&rig);
 }
 
 /* --- pages */
@@ -160,22 +182,22 @@ static void more_pages_come_when_they_are_asked_for(void **state)
     struct id thread = stage(&rig, PAGE + 2);
     struct viewer bob = {0};
     viewer_resume(&bob, &rig, "bob", at(0));
-    rig_turn(&rig);
+    hub_rig_turn(&rig);
     assert_int_equal(count_messages(&bob), PAGE);
     assert_non_null(strstr(bob.text, "alice:128 ..."));
     assert_int_equal(session_cursor(&bob.session).major, PAGE);
     viewer_skip(&bob);
 
-    assert_int_equal(rig_send(&rig, thread, "alice", "new"), OK);
+    assert_int_equal(hub_rig_send(&rig, thread, "alice", "new"), OK);
     assert_shown(&bob, "");
     hub_continue(&bob.session);
     hub_continue(&bob.session);
-    rig_turn(&rig);
+    hub_rig_turn(&rig);
     assert_shown(&bob, "alice:129 alice:130 alice:new .");
     hub_continue(&bob.session);
     assert_int_equal(fake_store_pending(rig.store), 0);
     viewer_leave(&bob);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 static void a_full_last_page_is_the_last(void **state)
@@ -185,12 +207,12 @@ static void a_full_last_page_is_the_last(void **state)
     stage(&rig, PAGE);
     struct viewer bob = {0};
     viewer_resume(&bob, &rig, "bob", at(0));
-    rig_turn(&rig);
+    hub_rig_turn(&rig);
     assert_int_equal(count_messages(&bob), PAGE);
     assert_non_null(strstr(bob.text, "alice:128 ."));
     assert_null(strstr(bob.text, "..."));
     viewer_leave(&bob);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 static void an_eager_session_may_go_on_inside_settled(void **state)
@@ -200,10 +222,10 @@ static void an_eager_session_may_go_on_inside_settled(void **state)
     stage(&rig, 2 * PAGE + 1);
     struct viewer bob = {.eager = true};
     viewer_resume(&bob, &rig, "bob", at(0));
-    rig_turn(&rig);
+    hub_rig_turn(&rig);
     assert_int_equal(count_messages(&bob), 2 * PAGE + 1);
     viewer_leave(&bob);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 /* --- gaps */
@@ -217,34 +239,34 @@ static void a_cursor_older_than_retention_is_told_so(void **state)
     struct viewer bob = {0}, just = {0};
     viewer_resume(&bob, &rig, "bob", at(2));
     viewer_resume(&just, &rig, "bob", at(3));
-    rig_turn(&rig);
+    hub_rig_turn(&rig);
     assert_shown(&bob, "[-alice +bob] gap<3 alice:4 alice:5 .");
     assert_shown(&just, "[-alice +bob] alice:4 alice:5 .");
     viewer_leave(&bob);
     viewer_leave(&just);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 static void a_cursor_from_beyond_the_end_is_told_so_and_goes_on_from_there(void **state)
 {
     (void)state;
     struct rig rig;
-    rig_init(&rig, FRIENDS_EVERYONE);
-    assert_int_equal(rig_meet(&rig, "bob", NULL), OK);
-    struct id thread = rig_thread(&rig, "alice,bob");
-    assert_int_equal(rig_send(&rig, thread, "alice", "1"), OK);
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
+    assert_int_equal(hub_rig_meet(&rig, "bob", NULL), OK);
+    struct id thread = hub_rig_thread(&rig, "alice,bob");
+    assert_int_equal(hub_rig_send(&rig, thread, "alice", "1"), OK);
     struct viewer bob = {0};
     /* Known presence, so that nothing is shown under the foreign cursor first. */
     struct attach attach = {.resume = true, .since = at(1000), .presence_mark = INT64_MAX};
     assert_int_equal(viewer_attach(&bob, &rig, "bob", &attach), OK);
-    rig_turn(&rig);
+    hub_rig_turn(&rig);
     assert_shown(&bob, "gap<0 .");
     assert_int_equal(bob.cursor.major, 1);
     assert_int_equal(session_cursor(&bob.session).major, 1);
-    assert_int_equal(rig_send(&rig, thread, "alice", "2"), OK);
+    assert_int_equal(hub_rig_send(&rig, thread, "alice", "2"), OK);
     assert_shown(&bob, "alice:2");
     viewer_leave(&bob);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 /* --- presence during a replay */
@@ -261,22 +283,22 @@ static void changes_of_presence_are_shown_at_the_end_of_a_replay(void **state)
     viewer_join(&alice, &rig, "alice");
     hub_tick(rig.hub);
     assert_shown(&bob, "");
-    rig_turn(&rig);
+    hub_rig_turn(&rig);
     assert_shown(&bob, "alice:128 alice:129 [+alice +bob] .");
 
     struct viewer paused = {0};
     viewer_resume(&paused, &rig, "bob", at(0));
-    rig_turn(&rig);
+    hub_rig_turn(&rig);
     viewer_skip(&paused);
     viewer_leave(&alice);
-    rig_pass(&rig, 10000);
+    hub_rig_pass(&rig, 10000);
     assert_shown(&paused, "");
     hub_continue(&paused.session);
-    rig_turn(&rig);
+    hub_rig_turn(&rig);
     assert_shown(&paused, "alice:129 [-alice +bob] .");
     viewer_leave(&bob);
     viewer_leave(&paused);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 /* --- leaving and failing in between */
@@ -286,15 +308,15 @@ static void leaving_while_a_page_is_read_is_fine(void **state)
     (void)state;
     struct rig rig;
     stage(&rig, 3);
-    struct viewer bob = {0};
-    viewer_resume(&bob, &rig, "bob", at(1));
+    struct viewer *bob = test_calloc(1, sizeof(*bob));
+    viewer_resume(bob, &rig, "bob", at(1));
     hub_tick(rig.hub);
-    viewer_leave(&bob);
-    viewer_skip(&bob);
-    rig_turn(&rig);
-    assert_shown(&bob, "");
-    assert_int_equal(session_cursor(&bob.session).major, 1);
-    rig_fini(&rig);
+    viewer_leave(bob);
+    assert_shown(bob, "[-alice +bob]");
+    assert_int_equal(session_cursor(&bob->session).major, 1);
+    test_free(bob); /* the page comes after that */
+    hub_rig_turn(&rig);
+    hub_rig_fini(&rig);
 }
 
 static void leaving_at_any_event_of_a_replay_is_fine(void **state)
@@ -308,10 +330,10 @@ static void leaving_at_any_event_of_a_replay_is_fine(void **state)
         fake_store_prune(rig.store, at(1));
         struct viewer bob = {.leave_after = i + 1};
         viewer_resume(&bob, &rig, "bob", at(0));
-        rig_turn(&rig);
+        hub_rig_turn(&rig);
         assert_shown(&bob, shown[i]);
         assert_false(session_attached(&bob.session));
-        rig_fini(&rig);
+        hub_rig_fini(&rig);
     }
 }
 
@@ -323,16 +345,16 @@ static void a_failing_page_ends_the_session_before_what_it_missed(void **state)
     struct viewer bob = {0};
     viewer_resume(&bob, &rig, "bob", at(1));
     fake_store_outage(rig.store, ERR_STORE);
-    rig_turn(&rig);
+    hub_rig_turn(&rig);
     assert_shown(&bob, "[-alice +bob] closed(store_unavailable)");
     assert_int_equal(session_cursor(&bob.session).major, 1);
     assert_int_equal(metric_value(METRIC_SESSIONS_STREAM), 0);
     fake_store_outage(rig.store, OK);
     viewer_resume(&bob, &rig, "bob", session_cursor(&bob.session));
-    rig_turn(&rig);
+    hub_rig_turn(&rig);
     assert_shown(&bob, "[-alice +bob] alice:2 alice:3 .");
     viewer_leave(&bob);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 static void only_what_came_after_joining_is_replayed(void **state)
@@ -340,15 +362,15 @@ static void only_what_came_after_joining_is_replayed(void **state)
     (void)state;
     struct rig rig;
     struct id thread = stage(&rig, 2);
-    assert_int_equal(rig_meet(&rig, "carol", NULL), OK);
-    assert_int_equal(rig_add(&rig, "alice", thread, "carol"), OK);
-    assert_int_equal(rig_send(&rig, thread, "alice", "3"), OK);
+    assert_int_equal(hub_rig_meet(&rig, "carol", NULL), OK);
+    assert_int_equal(hub_rig_add(&rig, "alice", thread, "carol"), OK);
+    assert_int_equal(hub_rig_send(&rig, thread, "alice", "3"), OK);
     struct viewer carol = {0};
     viewer_resume(&carol, &rig, "carol", at(0));
-    rig_turn(&rig);
+    hub_rig_turn(&rig);
     assert_shown(&carol, "[-alice -bob +carol] alice:3 .");
     viewer_leave(&carol);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 static void shutting_down_in_every_state_keeps_the_place(void **state)
@@ -359,7 +381,7 @@ static void shutting_down_in_every_state_keeps_the_place(void **state)
     struct viewer fresh = {0}, reading = {0}, paused = {0}, live = {0};
     viewer_resume(&paused, &rig, "bob", at(0));
     viewer_join(&live, &rig, "bob");
-    rig_turn(&rig);
+    hub_rig_turn(&rig);
     viewer_resume(&reading, &rig, "bob", at(5));
     hub_tick(rig.hub);
     viewer_join(&fresh, &rig, "bob");
@@ -369,15 +391,15 @@ static void shutting_down_in_every_state_keeps_the_place(void **state)
     assert_int_equal(session_cursor(&reading.session).major, 5);
     assert_int_equal(session_cursor(&paused.session).major, PAGE);
     assert_int_equal(session_cursor(&live.session).major, PAGE + 1);
-    rig_turn(&rig);
-    rig_fini(&rig);
+    hub_rig_turn(&rig);
+    hub_rig_fini(&rig);
 }
 
 static void a_user_has_so_many_sessions_and_no_more(void **state)
 {
     (void)state;
     struct rig rig;
-    rig_init(&rig, FRIENDS_EVERYONE);
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
     struct viewer viewers[5] = {0};
     for (size_t i = 0; i < 4; i++)
         viewer_join(&viewers[i], &rig, "alice");
@@ -389,13 +411,13 @@ static void a_user_has_so_many_sessions_and_no_more(void **state)
     viewer_leave(&viewers[0]);
     viewer_join(&viewers[4], &rig, "alice");
     viewer_leave(&viewers[0]);
-    rig_turn(&rig);
+    hub_rig_turn(&rig);
     for (size_t i = 1; i < 5; i++) {
         assert_shown(&viewers[i], "[+alice] .");
         viewer_leave(&viewers[i]);
     }
     assert_int_equal(metric_value(METRIC_SESSIONS_STREAM), 0);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 int main(void)
@@ -407,6 +429,7 @@ int main(void)
         cmocka_unit_test(messages_that_pour_in_meanwhile_come_once_and_in_order),
         cmocka_unit_test(a_page_older_than_the_hub_is_followed_by_another),
         cmocka_unit_test(a_page_newer_than_the_hub_is_not_shown_twice),
+        cmocka_unit_test(the_talk_of_others_moves_the_cursor_too),
         cmocka_unit_test(more_pages_come_when_they_are_asked_for),
         cmocka_unit_test(a_full_last_page_is_the_last),
         cmocka_unit_test(an_eager_session_may_go_on_inside_settled),

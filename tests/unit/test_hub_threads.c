@@ -16,65 +16,65 @@ static void meet_all(struct rig *rig)
 {
     const char *users[] = {"alice", "bob", "carol", "dave", "erin"};
     for (size_t i = 0; i < sizeof(users) / sizeof(users[0]); i++)
-        assert_int_equal(rig_meet(rig, users[i], NULL), OK);
+        assert_int_equal(hub_rig_meet(rig, users[i], NULL), OK);
 }
 
 static void the_same_members_have_one_thread(void **state)
 {
     (void)state;
     struct rig rig;
-    rig_init(&rig, FRIENDS_EVERYONE);
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
     meet_all(&rig);
-    struct id pair = rig_thread(&rig, "alice,bob");
-    struct id three = rig_thread(&rig, "alice,bob,carol");
+    struct id pair = hub_rig_thread(&rig, "alice,bob");
+    struct id three = hub_rig_thread(&rig, "alice,bob,carol");
     assert_false(id_equal(pair, three));
-    assert_true(id_equal(rig_thread(&rig, "bob,alice"), pair));
-    assert_true(id_equal(rig_thread(&rig, "carol,alice,bob"), three));
-    assert_string_equal(rig_members(&rig, three), "alice,bob,carol");
-    rig_fini(&rig);
+    assert_true(id_equal(hub_rig_thread(&rig, "bob,alice"), pair));
+    assert_true(id_equal(hub_rig_thread(&rig, "carol,alice,bob"), three));
+    assert_string_equal(hub_rig_members(&rig, three), "alice,bob,carol");
+    hub_rig_fini(&rig);
 }
 
 static void repeats_and_oneself_count_once(void **state)
 {
     (void)state;
     struct rig rig;
-    rig_init(&rig, FRIENDS_EVERYONE);
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
     meet_all(&rig);
-    struct id pair = rig_thread(&rig, "alice,bob,alice,bob");
-    assert_true(id_equal(rig_thread(&rig, "alice,bob"), pair));
-    assert_string_equal(rig_members(&rig, pair), "alice,bob");
-    assert_true(id_equal(rig_thread(&rig, "alice,bob,bob,bob,bob,bob"), pair));
-    rig_fini(&rig);
+    struct id pair = hub_rig_thread(&rig, "alice,bob,alice,bob");
+    assert_true(id_equal(hub_rig_thread(&rig, "alice,bob"), pair));
+    assert_string_equal(hub_rig_members(&rig, pair), "alice,bob");
+    assert_true(id_equal(hub_rig_thread(&rig, "alice,bob,bob,bob,bob,bob"), pair));
+    hub_rig_fini(&rig);
 }
 
 static void a_set_that_changed_is_another_thread(void **state)
 {
     (void)state;
     struct rig rig;
-    rig_init(&rig, FRIENDS_EVERYONE);
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
     meet_all(&rig);
-    struct id three = rig_thread(&rig, "alice,bob,carol");
-    assert_int_equal(rig_remove(&rig, "carol", three, "carol"), OK);
-    assert_true(id_equal(rig_thread(&rig, "alice,bob"), three));
-    assert_false(id_equal(rig_thread(&rig, "alice,bob,carol"), three));
-    rig_fini(&rig);
+    struct id three = hub_rig_thread(&rig, "alice,bob,carol");
+    assert_int_equal(hub_rig_remove(&rig, "carol", three, "carol"), OK);
+    assert_true(id_equal(hub_rig_thread(&rig, "alice,bob"), three));
+    assert_false(id_equal(hub_rig_thread(&rig, "alice,bob,carol"), three));
+    hub_rig_fini(&rig);
 }
 
 static void a_room_has_the_same_id_for_all_and_its_first_is_owner(void **state)
 {
     (void)state;
     struct rig rig;
-    rig_init(&rig, FRIENDS_EVERYONE);
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
     meet_all(&rig);
-    struct id hall = rig_room(&rig, "alice", "hall");
-    assert_true(id_equal(rig_room(&rig, "bob", "hall"), hall));
-    assert_true(id_equal(rig_room(&rig, "bob", "hall"), hall));
-    assert_false(id_equal(rig_room(&rig, "bob", "Hall"), hall));
-    assert_string_equal(rig_members(&rig, hall), "alice,bob");
-    assert_int_equal(rig_add(&rig, "bob", hall, "carol"), ERR_FORBIDDEN);
-    assert_int_equal(rig_add(&rig, "alice", hall, "carol"), OK);
-    assert_string_equal(rig_members(&rig, hall), "alice,bob,carol");
-    rig_fini(&rig);
+    struct id hall = hub_rig_room(&rig, "alice", "hall");
+    assert_true(id_equal(hub_rig_room(&rig, "bob", "hall"), hall));
+    assert_true(id_equal(hub_rig_room(&rig, "bob", "hall"), hall));
+    assert_false(id_equal(hub_rig_room(&rig, "bob", "Hall"), hall));
+    assert_string_equal(hub_rig_members(&rig, hall), "alice,bob");
+    assert_int_equal(hub_rig_add(&rig, "bob", hall, "carol"), ERR_FORBIDDEN);
+    assert_int_equal(hub_rig_add(&rig, "alice", hall, "carol"), OK);
+    assert_string_equal(hub_rig_members(&rig, hall), "alice,bob,carol");
+    hub_rig_fini(&rig);
 }
 
 static void unfit_requests_for_threads_are_refused(void **state)
@@ -83,23 +83,23 @@ static void unfit_requests_for_threads_are_refused(void **state)
     static char longest[ROOM_NAME_MAX + 2];
     memset(longest, 'r', ROOM_NAME_MAX);
     struct rig rig;
-    rig_init(&rig, FRIENDS_EVERYONE);
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
     meet_all(&rig);
     struct id thread;
-    assert_int_equal(rig_try_room(&rig, "alice", longest, &thread), OK);
+    assert_int_equal(hub_rig_try_room(&rig, "alice", longest, &thread), OK);
     longest[ROOM_NAME_MAX] = 'r';
-    assert_int_equal(rig_try_room(&rig, "alice", longest, &thread), ERR_BAD_FIELD);
-    assert_int_equal(rig_try_room(&rig, "alice", "", &thread), ERR_BAD_FIELD);
-    assert_int_equal(rig_try_room(&rig, "alice", "a\tb", &thread), ERR_BAD_FIELD);
-    assert_int_equal(rig_try_room(&rig, "alice", "\xed\xa0\x80", &thread), ERR_BAD_FIELD);
-    assert_int_equal(rig_try_thread(&rig, "alice", &thread), ERR_MISSING_FIELD);
+    assert_int_equal(hub_rig_try_room(&rig, "alice", longest, &thread), ERR_BAD_FIELD);
+    assert_int_equal(hub_rig_try_room(&rig, "alice", "", &thread), ERR_BAD_FIELD);
+    assert_int_equal(hub_rig_try_room(&rig, "alice", "a\tb", &thread), ERR_BAD_FIELD);
+    assert_int_equal(hub_rig_try_room(&rig, "alice", "\xed\xa0\x80", &thread), ERR_BAD_FIELD);
+    assert_int_equal(hub_rig_try_thread(&rig, "alice", &thread), ERR_MISSING_FIELD);
 
-    struct user *alice = rig_open(&rig, "alice");
+    struct user *alice = hub_rig_open(&rig, "alice");
     struct span users[] = {SPAN_LITERAL("bob"), {0}};
     assert_int_equal(hub_thread_open(alice, users, 1, SPAN_LITERAL("hall"), NULL, NULL), ERR_BAD_FIELD);
     assert_int_equal(hub_thread_open(alice, users, 2, (struct span){0}, NULL, NULL), ERR_NOT_FRIENDS);
     hub_user_close(alice);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 static void only_friends_can_be_talked_to(void **state)
@@ -107,20 +107,20 @@ static void only_friends_can_be_talked_to(void **state)
     (void)state;
     struct rig rig;
     struct id thread;
-    rig_init(&rig, FRIENDS_EVERYONE);
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
     meet_all(&rig);
-    assert_int_equal(rig_try_thread(&rig, "alice,nobody", &thread), ERR_NOT_FRIENDS);
-    assert_int_equal(rig_try_thread(&rig, "alice,erin", &thread), OK);
-    rig_fini(&rig);
+    assert_int_equal(hub_rig_try_thread(&rig, "alice,nobody", &thread), ERR_NOT_FRIENDS);
+    assert_int_equal(hub_rig_try_thread(&rig, "alice,erin", &thread), OK);
+    hub_rig_fini(&rig);
 
-    rig_init(&rig, FRIENDS_THREADS);
+    hub_rig_init(&rig, FRIENDS_THREADS);
     meet_all(&rig);
-    assert_int_equal(rig_try_thread(&rig, "alice,bob", &thread), ERR_NOT_FRIENDS);
-    struct id hall = rig_room(&rig, "alice", "hall");
-    rig_room(&rig, "bob", "hall");
-    assert_int_equal(rig_try_thread(&rig, "alice,bob", &thread), OK);
-    assert_int_equal(rig_add(&rig, "alice", hall, "carol"), ERR_NOT_FRIENDS);
-    rig_fini(&rig);
+    assert_int_equal(hub_rig_try_thread(&rig, "alice,bob", &thread), ERR_NOT_FRIENDS);
+    struct id hall = hub_rig_room(&rig, "alice", "hall");
+    hub_rig_room(&rig, "bob", "hall");
+    assert_int_equal(hub_rig_try_thread(&rig, "alice,bob", &thread), OK);
+    assert_int_equal(hub_rig_add(&rig, "alice", hall, "carol"), ERR_NOT_FRIENDS);
+    hub_rig_fini(&rig);
 }
 
 static void a_thread_holds_so_many_members_and_no_more(void **state)
@@ -128,114 +128,114 @@ static void a_thread_holds_so_many_members_and_no_more(void **state)
     (void)state;
     struct rig rig;
     struct id thread;
-    rig_init(&rig, FRIENDS_EVERYONE);
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
     meet_all(&rig);
     int64_t hits = metric_value(METRIC_LIMIT_MEMBERS);
-    assert_int_equal(rig_try_thread(&rig, "alice,bob,carol,dave", &thread), OK);
+    assert_int_equal(hub_rig_try_thread(&rig, "alice,bob,carol,dave", &thread), OK);
     assert_int_equal(metric_value(METRIC_LIMIT_MEMBERS), hits);
-    assert_int_equal(rig_try_thread(&rig, "alice,bob,carol,dave,erin", &thread), ERR_TOO_MANY_MEMBERS);
+    assert_int_equal(hub_rig_try_thread(&rig, "alice,bob,carol,dave,erin", &thread), ERR_TOO_MANY_MEMBERS);
     assert_int_equal(metric_value(METRIC_LIMIT_MEMBERS), hits + 1);
 
     const char *users[] = {"alice", "bob", "carol", "dave"};
     for (size_t i = 0; i < 4; i++)
-        thread = rig_room(&rig, users[i], "hall");
-    assert_int_equal(rig_add(&rig, "alice", thread, "erin"), ERR_TOO_MANY_MEMBERS);
+        thread = hub_rig_room(&rig, users[i], "hall");
+    assert_int_equal(hub_rig_add(&rig, "alice", thread, "erin"), ERR_TOO_MANY_MEMBERS);
     assert_int_equal(metric_value(METRIC_LIMIT_MEMBERS), hits + 2);
-    assert_int_equal(rig_try_room(&rig, "erin", "hall", &thread), ERR_TOO_MANY_MEMBERS);
+    assert_int_equal(hub_rig_try_room(&rig, "erin", "hall", &thread), ERR_TOO_MANY_MEMBERS);
     assert_int_equal(metric_value(METRIC_LIMIT_MEMBERS), hits + 3);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 static void owners_remove_others_and_anyone_themselves(void **state)
 {
     (void)state;
     struct rig rig;
-    rig_init(&rig, FRIENDS_EVERYONE);
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
     meet_all(&rig);
-    struct id thread = rig_thread(&rig, "alice,bob,carol");
-    assert_int_equal(rig_remove(&rig, "bob", thread, "carol"), ERR_FORBIDDEN);
-    assert_int_equal(rig_remove(&rig, "dave", thread, "dave"), ERR_NO_THREAD);
-    assert_int_equal(rig_remove(&rig, "alice", thread, "dave"), ERR_NO_THREAD);
-    assert_int_equal(rig_remove(&rig, "alice", id_random(), "bob"), ERR_NO_THREAD);
-    assert_int_equal(rig_remove(&rig, "alice", thread, "carol"), OK);
-    assert_int_equal(rig_add(&rig, "dave", thread, "carol"), ERR_NO_THREAD);
-    assert_int_equal(rig_remove(&rig, "alice", thread, "alice"), OK);
-    assert_int_equal(rig_add(&rig, "bob", thread, "carol"), OK); /* bob is the owner now */
-    assert_string_equal(rig_members(&rig, thread), "bob,carol");
-    rig_fini(&rig);
+    struct id thread = hub_rig_thread(&rig, "alice,bob,carol");
+    assert_int_equal(hub_rig_remove(&rig, "bob", thread, "carol"), ERR_FORBIDDEN);
+    assert_int_equal(hub_rig_remove(&rig, "dave", thread, "dave"), ERR_NO_THREAD);
+    assert_int_equal(hub_rig_remove(&rig, "alice", thread, "dave"), ERR_NO_THREAD);
+    assert_int_equal(hub_rig_remove(&rig, "alice", id_random(), "bob"), ERR_NO_THREAD);
+    assert_int_equal(hub_rig_remove(&rig, "alice", thread, "carol"), OK);
+    assert_int_equal(hub_rig_add(&rig, "dave", thread, "carol"), ERR_NO_THREAD);
+    assert_int_equal(hub_rig_remove(&rig, "alice", thread, "alice"), OK);
+    assert_int_equal(hub_rig_add(&rig, "bob", thread, "carol"), OK); /* bob is the owner now */
+    assert_string_equal(hub_rig_members(&rig, thread), "bob,carol");
+    hub_rig_fini(&rig);
 }
 
 static void whoever_is_added_hears_what_comes_after(void **state)
 {
     (void)state;
     struct rig rig;
-    rig_init(&rig, FRIENDS_EVERYONE);
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
     meet_all(&rig);
-    struct id thread = rig_thread(&rig, "alice,bob");
+    struct id thread = hub_rig_thread(&rig, "alice,bob");
     struct viewer carol = {0};
     viewer_join(&carol, &rig, "carol");
-    rig_turn(&rig);
+    hub_rig_turn(&rig);
     viewer_skip(&carol);
 
-    assert_int_equal(rig_send(&rig, thread, "alice", "one"), OK);
-    assert_int_equal(rig_add(&rig, "alice", thread, "carol"), OK);
-    assert_int_equal(rig_send(&rig, thread, "alice", "two"), OK);
+    assert_int_equal(hub_rig_send(&rig, thread, "alice", "one"), OK);
+    assert_int_equal(hub_rig_add(&rig, "alice", thread, "carol"), OK);
+    assert_int_equal(hub_rig_send(&rig, thread, "alice", "two"), OK);
     assert_shown(&carol, "alice:two");
-    assert_int_equal(rig_remove(&rig, "alice", thread, "carol"), OK);
-    assert_int_equal(rig_send(&rig, thread, "alice", "three"), OK);
+    assert_int_equal(hub_rig_remove(&rig, "alice", thread, "carol"), OK);
+    assert_int_equal(hub_rig_send(&rig, thread, "alice", "three"), OK);
     assert_shown(&carol, "");
     viewer_leave(&carol);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 static void a_thread_leaves_memory_with_its_last_active_member(void **state)
 {
     (void)state;
     struct rig rig;
-    rig_init(&rig, FRIENDS_THREADS);
-    struct id hall = rig_room(&rig, "alice", "hall");
-    rig_room(&rig, "bob", "hall");
+    hub_rig_init(&rig, FRIENDS_THREADS);
+    struct id hall = hub_rig_room(&rig, "alice", "hall");
+    hub_rig_room(&rig, "bob", "hall");
     struct viewer bob = {0};
     viewer_join(&bob, &rig, "bob");
-    rig_pass(&rig, 3 * A_WHILE_MS);
-    assert_string_equal(rig_members(&rig, hall), "alice,bob");
+    hub_rig_pass(&rig, 3 * A_WHILE_MS);
+    assert_string_equal(hub_rig_members(&rig, hall), "alice,bob");
     viewer_leave(&bob);
-    rig_pass(&rig, 3 * A_WHILE_MS);
-    assert_string_equal(rig_members(&rig, hall), "");
+    hub_rig_pass(&rig, 3 * A_WHILE_MS);
+    assert_string_equal(hub_rig_members(&rig, hall), "");
     assert_int_equal(metric_value(METRIC_THREADS), 0);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 static void an_active_member_who_goes_takes_the_thread_along(void **state)
 {
     (void)state;
     struct rig rig;
-    rig_init(&rig, FRIENDS_THREADS);
-    struct id hall = rig_room(&rig, "alice", "hall");
-    rig_room(&rig, "bob", "hall");
-    rig_pass(&rig, 3 * A_WHILE_MS);
-    assert_int_equal(rig_remove(&rig, "bob", hall, "bob"), OK);
+    hub_rig_init(&rig, FRIENDS_THREADS);
+    struct id hall = hub_rig_room(&rig, "alice", "hall");
+    hub_rig_room(&rig, "bob", "hall");
+    hub_rig_pass(&rig, 3 * A_WHILE_MS);
+    assert_int_equal(hub_rig_remove(&rig, "bob", hall, "bob"), OK);
     assert_int_equal(metric_value(METRIC_THREADS), 0);
     assert_int_equal(metric_value(METRIC_USERS), 1);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 static void messages_to_a_thread_out_of_memory_are_in_the_log(void **state)
 {
     (void)state;
     struct rig rig;
-    rig_init(&rig, FRIENDS_THREADS);
-    struct id hall = rig_room(&rig, "alice", "hall");
-    rig_pass(&rig, 3 * A_WHILE_MS);
+    hub_rig_init(&rig, FRIENDS_THREADS);
+    struct id hall = hub_rig_room(&rig, "alice", "hall");
+    hub_rig_pass(&rig, 3 * A_WHILE_MS);
     fake_store_send_elsewhere(rig.store, hall, span_of("alice"), span_of("hi"));
     fake_store_tail(rig.store);
     assert_int_equal(hub_cursor(rig.hub).major, 1);
     struct viewer alice = {0};
     viewer_resume(&alice, &rig, "alice", (struct cursor){0});
-    rig_turn(&rig);
+    hub_rig_turn(&rig);
     assert_shown(&alice, "[+alice] alice:hi .");
     viewer_leave(&alice);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 /* The answer to an opening and the news of a thread cross: in whichever order they were asked, the user ends up in it. */
@@ -244,29 +244,29 @@ static void joining_while_being_opened_is_not_lost(void **state)
     (void)state;
     for (unsigned steps = 0; steps < 4; steps++) {
         struct rig rig;
-        rig_init(&rig, FRIENDS_EVERYONE);
+        hub_rig_init(&rig, FRIENDS_EVERYONE);
         meet_all(&rig);
-        rig_pass(&rig, 3 * A_WHILE_MS);
-        struct user *alice = rig_open(&rig, "alice");
+        hub_rig_pass(&rig, 3 * A_WHILE_MS);
+        struct user *alice = hub_rig_open(&rig, "alice");
         struct viewer bob = {0};
         struct user *opened = NULL;
-        assert_int_equal(hub_user_open(rig.hub, span_of("bob"), (struct span){0}, rig_note_user, &opened), OK);
+        assert_int_equal(hub_user_open(rig.hub, span_of("bob"), (struct span){0}, hub_rig_note_user, &opened), OK);
         for (unsigned i = 0; i < steps; i++)
             (void)fake_store_step(rig.store);
         struct span users[] = {SPAN_LITERAL("bob")};
         struct id thread;
-        assert_int_equal(hub_thread_open(alice, users, 1, (struct span){0}, rig_note_thread, &thread), OK);
-        rig_turn(&rig);
+        assert_int_equal(hub_thread_open(alice, users, 1, (struct span){0}, hub_rig_note_thread, &thread), OK);
+        hub_rig_turn(&rig);
         assert_non_null(opened);
         viewer_join(&bob, &rig, "bob");
-        rig_turn(&rig);
+        hub_rig_turn(&rig);
         viewer_skip(&bob);
-        assert_int_equal(rig_send(&rig, thread, "alice", "hi"), OK);
+        assert_int_equal(hub_rig_send(&rig, thread, "alice", "hi"), OK);
         assert_shown(&bob, "alice:hi");
         viewer_leave(&bob);
         hub_user_close(opened);
         hub_user_close(alice);
-        rig_fini(&rig);
+        hub_rig_fini(&rig);
     }
 }
 
@@ -275,19 +275,19 @@ static void failures_of_the_store_reach_whoever_asked(void **state)
     (void)state;
     struct rig rig;
     struct id thread;
-    rig_init(&rig, FRIENDS_EVERYONE);
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
     meet_all(&rig);
-    struct user *alice = rig_open(&rig, "alice");
+    struct user *alice = hub_rig_open(&rig, "alice");
     fake_store_fail_next(rig.store, ERR_STORE_FULL);
-    assert_int_equal(rig_try_thread(&rig, "alice,bob", &thread), ERR_STORE_FULL);
-    thread = rig_thread(&rig, "alice,bob");
+    assert_int_equal(hub_rig_try_thread(&rig, "alice,bob", &thread), ERR_STORE_FULL);
+    thread = hub_rig_thread(&rig, "alice,bob");
     fake_store_fail_next(rig.store, ERR_STORE);
-    assert_int_equal(rig_add(&rig, "alice", thread, "carol"), ERR_STORE);
+    assert_int_equal(hub_rig_add(&rig, "alice", thread, "carol"), ERR_STORE);
     fake_store_fail_next(rig.store, ERR_STORE);
-    assert_int_equal(rig_remove(&rig, "alice", thread, "bob"), ERR_STORE);
-    assert_string_equal(rig_members(&rig, thread), "alice,bob");
+    assert_int_equal(hub_rig_remove(&rig, "alice", thread, "bob"), ERR_STORE);
+    assert_string_equal(hub_rig_members(&rig, thread), "alice,bob");
     hub_user_close(alice);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 int main(void)

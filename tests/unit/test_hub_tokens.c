@@ -32,7 +32,7 @@ static enum err check(struct rig *rig, struct id token, struct checked *checked)
 {
     *checked = (struct checked){.err = ERR_COUNT};
     hub_token_check(rig->hub, token, note_checked, checked);
-    rig_turn(rig);
+    hub_rig_turn(rig);
     return checked->err;
 }
 
@@ -45,7 +45,7 @@ static enum err revoke(struct rig *rig, struct id token, const char *user)
 {
     enum err err = ERR_COUNT;
     hub_token_revoke(rig->hub, token, span_of(user), note_err, &err);
-    rig_turn(rig);
+    hub_rig_turn(rig);
     return err;
 }
 
@@ -58,7 +58,7 @@ static enum err enter(struct rig *rig, struct viewer *viewer, struct id token)
         return err;
     struct attach attach = {.token = &token, .token_expires_us = checked.expires_us};
     err = viewer_attach(viewer, rig, checked.user, &attach);
-    rig_turn(rig);
+    hub_rig_turn(rig);
     return err;
 }
 
@@ -68,9 +68,9 @@ static void a_token_is_checked_by_the_store_until_it_expires(void **state)
     struct rig rig;
     struct id token;
     struct checked checked;
-    rig_init(&rig, FRIENDS_EVERYONE);
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
     int64_t issued_us = rig.clock.wall_us;
-    assert_int_equal(rig_token(&rig, "alice", &token), OK);
+    assert_int_equal(hub_rig_token(&rig, "alice", &token), OK);
     assert_int_equal(check(&rig, token, &checked), OK);
     assert_string_equal(checked.user, "alice");
     assert_int_equal(checked.expires_us, issued_us + HOUR_MS * 1000LL);
@@ -79,7 +79,7 @@ static void a_token_is_checked_by_the_store_until_it_expires(void **state)
     assert_int_equal(check(&rig, token, &checked), OK);
     fake_clock_advance(&rig.clock, 1);
     assert_int_equal(check(&rig, token, &checked), ERR_NO_TOKEN);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 static void a_token_in_use_is_checked_at_once(void **state)
@@ -88,8 +88,8 @@ static void a_token_in_use_is_checked_at_once(void **state)
     struct rig rig;
     struct id token;
     struct viewer alice = {0};
-    rig_init(&rig, FRIENDS_EVERYONE);
-    assert_int_equal(rig_token(&rig, "alice", &token), OK);
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
+    assert_int_equal(hub_rig_token(&rig, "alice", &token), OK);
     assert_int_equal(enter(&rig, &alice, token), OK);
     struct checked checked = {.err = ERR_COUNT};
     hub_token_check(rig.hub, token, note_checked, &checked);
@@ -99,8 +99,8 @@ static void a_token_in_use_is_checked_at_once(void **state)
     viewer_leave(&alice);
     hub_token_check(rig.hub, token, note_checked, &checked);
     assert_int_equal(fake_store_pending(rig.store), 1);
-    rig_turn(&rig);
-    rig_fini(&rig);
+    hub_rig_turn(&rig);
+    hub_rig_fini(&rig);
 }
 
 static void never(void *ctx, enum err err, struct id token, int64_t ttl_ms)
@@ -117,22 +117,22 @@ static void issuing_is_held_to_a_rate(void **state)
     (void)state;
     struct rig rig;
     struct id token;
-    struct hub_options options = rig_options(FRIENDS_EVERYONE);
+    struct hub_options options = hub_rig_options(FRIENDS_EVERYONE);
     options.tokens_per_minute = 2;
-    rig_init_with(&rig, &options);
-    assert_int_equal(rig_token(&rig, "alice", &token), OK);
-    assert_int_equal(rig_token(&rig, "alice", &token), OK);
-    struct user *alice = rig_open(&rig, "alice");
+    hub_rig_init_with(&rig, &options);
+    assert_int_equal(hub_rig_token(&rig, "alice", &token), OK);
+    assert_int_equal(hub_rig_token(&rig, "alice", &token), OK);
+    struct user *alice = hub_rig_open(&rig, "alice");
     unsigned retry_s = 0;
     int64_t hits = metric_value(METRIC_LIMIT_TOKENS);
     assert_int_equal(hub_token_issue(alice, never, NULL, &retry_s), ERR_TOO_MANY);
     assert_int_equal(retry_s, 30);
     assert_int_equal(metric_value(METRIC_LIMIT_TOKENS), hits + 1);
     hub_user_close(alice);
-    assert_int_equal(rig_token(&rig, "bob", &token), OK);
+    assert_int_equal(hub_rig_token(&rig, "bob", &token), OK);
     fake_clock_advance(&rig.clock, 30 * 1000);
-    assert_int_equal(rig_token(&rig, "alice", &token), OK);
-    rig_fini(&rig);
+    assert_int_equal(hub_rig_token(&rig, "alice", &token), OK);
+    hub_rig_fini(&rig);
 }
 
 static void a_token_that_could_not_be_kept_is_an_error(void **state)
@@ -140,12 +140,12 @@ static void a_token_that_could_not_be_kept_is_an_error(void **state)
     (void)state;
     struct rig rig;
     struct id token;
-    rig_init(&rig, FRIENDS_EVERYONE);
-    struct user *alice = rig_open(&rig, "alice");
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
+    struct user *alice = hub_rig_open(&rig, "alice");
     fake_store_fail_next(rig.store, ERR_STORE_FULL);
-    assert_int_equal(rig_token(&rig, "alice", &token), ERR_STORE_FULL);
+    assert_int_equal(hub_rig_token(&rig, "alice", &token), ERR_STORE_FULL);
     hub_user_close(alice);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 static void a_token_opens_so_many_streams(void **state)
@@ -154,9 +154,9 @@ static void a_token_opens_so_many_streams(void **state)
     struct rig rig;
     struct id token, other;
     struct viewer viewers[4] = {0};
-    rig_init(&rig, FRIENDS_EVERYONE);
-    assert_int_equal(rig_token(&rig, "alice", &token), OK);
-    assert_int_equal(rig_token(&rig, "alice", &other), OK);
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
+    assert_int_equal(hub_rig_token(&rig, "alice", &token), OK);
+    assert_int_equal(hub_rig_token(&rig, "alice", &other), OK);
     int64_t hits = metric_value(METRIC_LIMIT_STREAMS);
     assert_int_equal(enter(&rig, &viewers[0], token), OK);
     assert_int_equal(enter(&rig, &viewers[1], token), OK);
@@ -167,7 +167,7 @@ static void a_token_opens_so_many_streams(void **state)
     assert_int_equal(enter(&rig, &viewers[3], token), OK);
     for (size_t i = 1; i < 4; i++)
         viewer_leave(&viewers[i]);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 static void expiry_ends_the_sessions_of_a_token_and_no_others(void **state)
@@ -176,19 +176,19 @@ static void expiry_ends_the_sessions_of_a_token_and_no_others(void **state)
     struct rig rig;
     struct id token, later;
     struct viewer first = {0}, second = {0}, other = {0}, login = {0};
-    rig_init(&rig, FRIENDS_EVERYONE);
-    assert_int_equal(rig_token(&rig, "alice", &token), OK);
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
+    assert_int_equal(hub_rig_token(&rig, "alice", &token), OK);
     assert_int_equal(enter(&rig, &first, token), OK);
     assert_int_equal(enter(&rig, &second, token), OK);
     viewer_join(&login, &rig, "alice");
-    rig_pass(&rig, 1000);
-    assert_int_equal(rig_token(&rig, "alice", &later), OK);
+    hub_rig_pass(&rig, 1000);
+    assert_int_equal(hub_rig_token(&rig, "alice", &later), OK);
     assert_int_equal(enter(&rig, &other, later), OK);
     viewer_skip(&first);
     viewer_skip(&second);
-    rig_pass(&rig, HOUR_MS - 1001);
+    hub_rig_pass(&rig, HOUR_MS - 1001);
     assert_shown(&first, "");
-    rig_pass(&rig, 1);
+    hub_rig_pass(&rig, 1);
     assert_shown(&first, "closed(no_token)");
     assert_shown(&second, "closed(no_token)");
     assert_true(session_attached(&other.session));
@@ -197,7 +197,7 @@ static void expiry_ends_the_sessions_of_a_token_and_no_others(void **state)
     assert_int_equal(check(&rig, token, &checked), ERR_NO_TOKEN);
     viewer_leave(&other);
     viewer_leave(&login);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 static void where_streams_outlive_their_token_they_stay(void **state)
@@ -206,17 +206,17 @@ static void where_streams_outlive_their_token_they_stay(void **state)
     struct rig rig;
     struct id token;
     struct viewer alice = {0};
-    struct hub_options options = rig_options(FRIENDS_EVERYONE);
+    struct hub_options options = hub_rig_options(FRIENDS_EVERYONE);
     options.token_ends_streams = false;
-    rig_init_with(&rig, &options);
-    assert_int_equal(rig_token(&rig, "alice", &token), OK);
+    hub_rig_init_with(&rig, &options);
+    assert_int_equal(hub_rig_token(&rig, "alice", &token), OK);
     assert_int_equal(enter(&rig, &alice, token), OK);
-    rig_pass(&rig, 2 * HOUR_MS);
+    hub_rig_pass(&rig, 2 * HOUR_MS);
     assert_shown(&alice, "[+alice] .");
     struct checked checked;
     assert_int_equal(check(&rig, token, &checked), ERR_NO_TOKEN);
     viewer_leave(&alice);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 static void revoking_ends_sessions_whatever_the_option(void **state)
@@ -226,10 +226,10 @@ static void revoking_ends_sessions_whatever_the_option(void **state)
         struct rig rig;
         struct id token;
         struct viewer first = {0}, second = {0};
-        struct hub_options options = rig_options(FRIENDS_EVERYONE);
+        struct hub_options options = hub_rig_options(FRIENDS_EVERYONE);
         options.token_ends_streams = ends;
-        rig_init_with(&rig, &options);
-        assert_int_equal(rig_token(&rig, "alice", &token), OK);
+        hub_rig_init_with(&rig, &options);
+        assert_int_equal(hub_rig_token(&rig, "alice", &token), OK);
         assert_int_equal(enter(&rig, &first, token), OK);
         assert_int_equal(enter(&rig, &second, token), OK);
         viewer_skip(&first);
@@ -240,7 +240,7 @@ static void revoking_ends_sessions_whatever_the_option(void **state)
         struct checked checked;
         assert_int_equal(check(&rig, token, &checked), ERR_NO_TOKEN);
         assert_int_equal(revoke(&rig, token, "alice"), ERR_NO_TOKEN);
-        rig_fini(&rig);
+        hub_rig_fini(&rig);
     }
 }
 
@@ -250,8 +250,8 @@ static void nobody_revokes_the_token_of_another(void **state)
     struct rig rig;
     struct id token;
     struct viewer alice = {0};
-    rig_init(&rig, FRIENDS_EVERYONE);
-    assert_int_equal(rig_token(&rig, "alice", &token), OK);
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
+    assert_int_equal(hub_rig_token(&rig, "alice", &token), OK);
     assert_int_equal(enter(&rig, &alice, token), OK);
     assert_int_equal(revoke(&rig, token, "mallory"), ERR_NO_TOKEN);
     assert_int_equal(revoke(&rig, token, "alic"), ERR_NO_TOKEN);
@@ -260,7 +260,7 @@ static void nobody_revokes_the_token_of_another(void **state)
     assert_int_equal(revoke(&rig, token, "alice"), ERR_STORE);
     assert_true(session_attached(&alice.session));
     viewer_leave(&alice);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 static void a_token_that_ends_elsewhere_ends_here(void **state)
@@ -269,16 +269,16 @@ static void a_token_that_ends_elsewhere_ends_here(void **state)
     struct rig rig;
     struct id token, unused;
     struct viewer alice = {0};
-    rig_init(&rig, FRIENDS_EVERYONE);
-    assert_int_equal(rig_token(&rig, "alice", &token), OK);
-    assert_int_equal(rig_token(&rig, "alice", &unused), OK);
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
+    assert_int_equal(hub_rig_token(&rig, "alice", &token), OK);
+    assert_int_equal(hub_rig_token(&rig, "alice", &unused), OK);
     assert_int_equal(enter(&rig, &alice, token), OK);
     viewer_skip(&alice);
     fake_store_end_token_elsewhere(rig.store, unused);
     assert_shown(&alice, "");
     fake_store_end_token_elsewhere(rig.store, token);
     assert_shown(&alice, "closed(no_token)");
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 int main(void)

@@ -24,30 +24,30 @@ static void an_opened_user_leaves_memory_a_while_after_they_are_closed(void **st
 {
     (void)state;
     struct rig rig;
-    rig_init(&rig, FRIENDS_THREADS);
-    struct user *alice = rig_open(&rig, "alice");
-    rig_pass(&rig, 10 * A_WHILE_MS);
+    hub_rig_init(&rig, FRIENDS_THREADS);
+    struct user *alice = hub_rig_open(&rig, "alice");
+    hub_rig_pass(&rig, 10 * A_WHILE_MS);
     assert_int_equal(metric_value(METRIC_USERS), 1);
 
     hub_user_close(alice);
-    rig_pass(&rig, 1000);
+    hub_rig_pass(&rig, 1000);
     assert_int_equal(metric_value(METRIC_USERS), 1);
-    rig_pass(&rig, A_WHILE_MS);
+    hub_rig_pass(&rig, A_WHILE_MS);
     assert_int_equal(metric_value(METRIC_USERS), 0);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 static void each_closing_starts_the_while_anew(void **state)
 {
     (void)state;
     struct rig rig;
-    rig_init(&rig, FRIENDS_THREADS);
-    hub_user_close(rig_open(&rig, "alice"));
-    rig_pass(&rig, 9000);
-    hub_user_close(rig_open(&rig, "alice"));
-    rig_pass(&rig, 9000);
+    hub_rig_init(&rig, FRIENDS_THREADS);
+    hub_user_close(hub_rig_open(&rig, "alice"));
+    hub_rig_pass(&rig, 9000);
+    hub_user_close(hub_rig_open(&rig, "alice"));
+    hub_rig_pass(&rig, 9000);
     assert_int_equal(metric_value(METRIC_USERS), 1);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 struct counting {
@@ -63,135 +63,150 @@ static void count_user(void *ctx, enum err err, struct user *user)
     counting->user = user;
 }
 
+static void whoever_is_opened_again_in_time_stays(void **state)
+{
+    (void)state;
+    struct rig rig;
+    hub_rig_init(&rig, FRIENDS_THREADS);
+    struct id hall = hub_rig_room(&rig, "alice", "hall");
+    struct user *alice = hub_rig_open(&rig, "alice");
+    hub_rig_pass(&rig, 3 * A_WHILE_MS);
+    assert_string_equal(hub_rig_members(&rig, hall), "alice");
+    hub_user_close(alice);
+    hub_rig_pass(&rig, 3 * A_WHILE_MS);
+    assert_string_equal(hub_rig_members(&rig, hall), "");
+    hub_rig_fini(&rig);
+}
+
 static void opening_somebody_in_memory_answers_at_once(void **state)
 {
     (void)state;
     struct rig rig;
-    rig_init(&rig, FRIENDS_THREADS);
-    struct user *alice = rig_open(&rig, "alice");
+    hub_rig_init(&rig, FRIENDS_THREADS);
+    struct user *alice = hub_rig_open(&rig, "alice");
     struct counting counting = {0};
     assert_int_equal(hub_user_open(rig.hub, span_of("alice"), (struct span){0}, count_user, &counting), OK);
     assert_int_equal(counting.count, 1);
     assert_ptr_equal(counting.user, alice);
     hub_user_close(alice);
     hub_user_close(alice);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 static void two_openings_at_once_give_one_user(void **state)
 {
     (void)state;
     struct rig rig;
-    rig_init(&rig, FRIENDS_THREADS);
-    rig_room(&rig, "alice", "hall");
-    rig_pass(&rig, 2 * A_WHILE_MS);
+    hub_rig_init(&rig, FRIENDS_THREADS);
+    hub_rig_room(&rig, "alice", "hall");
+    hub_rig_pass(&rig, 2 * A_WHILE_MS);
     struct counting counting = {0};
     for (unsigned i = 0; i < 2; i++)
         assert_int_equal(hub_user_open(rig.hub, span_of("alice"), (struct span){0}, count_user, &counting), OK);
     assert_int_equal(counting.count, 0);
-    rig_turn(&rig);
+    hub_rig_turn(&rig);
     assert_int_equal(counting.count, 2);
     assert_int_equal(metric_value(METRIC_USERS), 1);
     assert_int_equal(metric_value(METRIC_THREADS), 1);
     hub_user_close(counting.user);
     hub_user_close(counting.user);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 static void a_session_keeps_its_user(void **state)
 {
     (void)state;
     struct rig rig;
-    rig_init(&rig, FRIENDS_THREADS);
+    hub_rig_init(&rig, FRIENDS_THREADS);
     struct viewer alice = {0};
     viewer_join(&alice, &rig, "alice");
-    rig_pass(&rig, 10 * A_WHILE_MS);
+    hub_rig_pass(&rig, 10 * A_WHILE_MS);
     assert_int_equal(metric_value(METRIC_USERS), 1);
     assert_int_equal(metric_value(METRIC_SESSIONS_STREAM), 1);
     viewer_leave(&alice);
-    rig_pass(&rig, 3 * A_WHILE_MS);
+    hub_rig_pass(&rig, 3 * A_WHILE_MS);
     assert_int_equal(metric_value(METRIC_USERS), 0);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 static void fellow_members_are_kept_as_long_as_the_thread(void **state)
 {
     (void)state;
     struct rig rig;
-    rig_init(&rig, FRIENDS_THREADS);
-    rig_room(&rig, "alice", "hall");
-    rig_room(&rig, "bob", "hall");
-    rig_pass(&rig, 3 * A_WHILE_MS);
+    hub_rig_init(&rig, FRIENDS_THREADS);
+    hub_rig_room(&rig, "alice", "hall");
+    hub_rig_room(&rig, "bob", "hall");
+    hub_rig_pass(&rig, 3 * A_WHILE_MS);
     assert_int_equal(metric_value(METRIC_USERS), 0);
 
-    struct user *alice = rig_open(&rig, "alice");
+    struct user *alice = hub_rig_open(&rig, "alice");
     assert_int_equal(metric_value(METRIC_USERS), 2);
     assert_int_equal(metric_value(METRIC_THREADS), 1);
     hub_user_close(alice);
-    rig_pass(&rig, 3 * A_WHILE_MS);
+    hub_rig_pass(&rig, 3 * A_WHILE_MS);
     assert_int_equal(metric_value(METRIC_USERS), 0);
     assert_int_equal(metric_value(METRIC_THREADS), 0);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 static void with_everyone_friends_the_known_stay(void **state)
 {
     (void)state;
     struct rig rig;
-    rig_init(&rig, FRIENDS_EVERYONE);
-    assert_int_equal(rig_meet(&rig, "alice", NULL), OK);
-    rig_pass(&rig, 3 * A_WHILE_MS);
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
+    assert_int_equal(hub_rig_meet(&rig, "alice", NULL), OK);
+    hub_rig_pass(&rig, 3 * A_WHILE_MS);
     assert_int_equal(metric_value(METRIC_USERS), 1);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 static void whoever_the_store_does_not_take_is_not_kept(void **state)
 {
     (void)state;
     struct rig rig;
-    rig_init(&rig, FRIENDS_EVERYONE);
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
     fake_store_fail_next(rig.store, ERR_STORE_FULL);
-    assert_int_equal(rig_meet(&rig, "alice", NULL), ERR_STORE_FULL);
+    assert_int_equal(hub_rig_meet(&rig, "alice", NULL), ERR_STORE_FULL);
     assert_int_equal(metric_value(METRIC_USERS), 0);
     struct viewer bob = {0};
     viewer_join(&bob, &rig, "bob");
-    rig_turn(&rig);
+    hub_rig_turn(&rig);
     assert_shown(&bob, "[+bob] .");
     viewer_leave(&bob);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 static void a_name_is_known_from_then_on(void **state)
 {
     (void)state;
     struct rig rig;
-    rig_init(&rig, FRIENDS_THREADS);
-    assert_int_equal(rig_meet(&rig, "alice", "Alice A."), OK);
-    rig_pass(&rig, 3 * A_WHILE_MS);
+    hub_rig_init(&rig, FRIENDS_THREADS);
+    assert_int_equal(hub_rig_meet(&rig, "alice", "Alice A."), OK);
+    hub_rig_pass(&rig, 3 * A_WHILE_MS);
     assert_int_equal(metric_value(METRIC_USERS), 0);
-    struct user *alice = rig_open(&rig, "alice");
+    struct user *alice = hub_rig_open(&rig, "alice");
     assert_true(span_is(user_presence(alice).name, "Alice A."));
-    assert_int_equal(rig_meet(&rig, "alice", "Al"), OK);
+    assert_int_equal(hub_rig_meet(&rig, "alice", "Al"), OK);
     assert_true(span_is(user_presence(alice).name, "Al"));
     hub_user_close(alice);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 static void a_new_name_is_told_to_friends(void **state)
 {
     (void)state;
     struct rig rig;
-    rig_init(&rig, FRIENDS_EVERYONE);
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
     struct viewer alice = {0};
     viewer_join(&alice, &rig, "alice");
-    rig_turn(&rig);
+    hub_rig_turn(&rig);
     viewer_skip(&alice);
-    assert_int_equal(rig_meet(&rig, "alice", "Alice"), OK);
+    assert_int_equal(hub_rig_meet(&rig, "alice", "Alice"), OK);
     assert_shown(&alice, "[+alice]");
-    assert_int_equal(rig_meet(&rig, "alice", "Alice"), OK);
+    assert_int_equal(hub_rig_meet(&rig, "alice", "Alice"), OK);
     assert_shown(&alice, "");
     viewer_leave(&alice);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 static void unfit_ids_and_names_are_refused(void **state)
@@ -201,56 +216,56 @@ static void unfit_ids_and_names_are_refused(void **state)
     memset(longest, 'x', USER_ID_MAX);
     memset(longest_name, 'x', USER_NAME_MAX);
     struct rig rig;
-    rig_init(&rig, FRIENDS_THREADS);
-    assert_int_equal(rig_meet(&rig, longest, longest_name), OK);
+    hub_rig_init(&rig, FRIENDS_THREADS);
+    assert_int_equal(hub_rig_meet(&rig, longest, longest_name), OK);
     longest[USER_ID_MAX] = longest_name[USER_NAME_MAX] = 'x';
     const char *ids[] = {"", "a\nb", "\x7f", "\xff", "\xc3", longest};
     for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++)
         assert_int_equal(hub_user_open(rig.hub, span_of(ids[i]), (struct span){0}, nobody, NULL), ERR_BAD_FIELD);
     assert_int_equal(hub_user_open(rig.hub, span_of("a"), span_of(longest_name), nobody, NULL), ERR_BAD_FIELD);
     assert_int_equal(hub_user_open(rig.hub, span_of("a"), span_of("\x1b[2J"), nobody, NULL), ERR_BAD_FIELD);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 static void a_failing_store_fails_the_opening(void **state)
 {
     (void)state;
     struct rig rig;
-    rig_init(&rig, FRIENDS_THREADS);
+    hub_rig_init(&rig, FRIENDS_THREADS);
     fake_store_outage(rig.store, ERR_STORE);
     const char *reason = NULL;
     assert_false(hub_ready(rig.hub, &reason));
     assert_non_null(reason);
-    assert_int_equal(rig_meet(&rig, "alice", NULL), ERR_STORE);
+    assert_int_equal(hub_rig_meet(&rig, "alice", NULL), ERR_STORE);
     assert_int_equal(metric_value(METRIC_USERS), 0);
     fake_store_outage(rig.store, OK);
     assert_true(hub_ready(rig.hub, &reason));
-    assert_int_equal(rig_meet(&rig, "alice", NULL), OK);
-    rig_fini(&rig);
+    assert_int_equal(hub_rig_meet(&rig, "alice", NULL), OK);
+    hub_rig_fini(&rig);
 }
 
 static void friends_are_listed_without_oneself(void **state)
 {
     (void)state;
     struct rig rig;
-    rig_init(&rig, FRIENDS_EVERYONE);
-    struct id hall = rig_room(&rig, "bob", "hall");
-    struct user *alice = rig_open(&rig, "alice");
-    assert_string_equal(rig_friends(alice), "bob");
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
+    struct id hall = hub_rig_room(&rig, "bob", "hall");
+    struct user *alice = hub_rig_open(&rig, "alice");
+    assert_string_equal(hub_rig_friends(alice), "bob");
     hub_user_close(alice);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 
-    rig_init(&rig, FRIENDS_THREADS);
-    hall = rig_room(&rig, "bob", "hall");
-    alice = rig_open(&rig, "alice");
-    assert_string_equal(rig_friends(alice), "");
-    assert_true(id_equal(rig_room(&rig, "alice", "hall"), hall));
-    rig_room(&rig, "carol", "hall");
-    rig_room(&rig, "alice", "den");
-    rig_room(&rig, "bob", "den");
-    assert_string_equal(rig_friends(alice), "bob,carol");
+    hub_rig_init(&rig, FRIENDS_THREADS);
+    hall = hub_rig_room(&rig, "bob", "hall");
+    alice = hub_rig_open(&rig, "alice");
+    assert_string_equal(hub_rig_friends(alice), "");
+    assert_true(id_equal(hub_rig_room(&rig, "alice", "hall"), hall));
+    hub_rig_room(&rig, "carol", "hall");
+    hub_rig_room(&rig, "alice", "den");
+    hub_rig_room(&rig, "bob", "den");
+    assert_string_equal(hub_rig_friends(alice), "bob,carol");
     hub_user_close(alice);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 /* --- starting and ending */
@@ -259,43 +274,43 @@ static void a_hub_starts_with_everybody_the_store_knows(void **state)
 {
     (void)state;
     struct rig rig;
-    struct hub_options options = rig_options(FRIENDS_EVERYONE);
-    rig_prepare(&rig, &options);
+    struct hub_options options = hub_rig_options(FRIENDS_EVERYONE);
+    hub_rig_prepare(&rig, &options);
     fake_store_set_head(rig.store, (struct cursor){7, 0});
     fake_store_add_user(rig.store, "alice", "Alice");
     fake_store_add_user(rig.store, "bob", "");
-    assert_int_equal(rig_start(&rig), OK);
+    assert_int_equal(hub_rig_start(&rig), OK);
     assert_int_equal(hub_cursor(rig.hub).major, 7);
     struct viewer carol = {0};
     viewer_join(&carol, &rig, "carol");
-    rig_turn(&rig);
+    hub_rig_turn(&rig);
     assert_shown(&carol, "[-alice -bob +carol] .");
     viewer_leave(&carol);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 static void a_hub_that_cannot_read_its_store_does_not_start(void **state)
 {
     (void)state;
     struct rig rig;
-    struct hub_options options = rig_options(FRIENDS_EVERYONE);
-    rig_prepare(&rig, &options);
+    struct hub_options options = hub_rig_options(FRIENDS_EVERYONE);
+    hub_rig_prepare(&rig, &options);
     fake_store_fail_next(rig.store, ERR_STORE);
-    assert_int_equal(rig_start(&rig), ERR_STORE);
-    rig_fini(&rig);
+    assert_int_equal(hub_rig_start(&rig), ERR_STORE);
+    hub_rig_fini(&rig);
 }
 
 static void shutting_down_ends_sessions_and_refuses_new_ones(void **state)
 {
     (void)state;
     struct rig rig;
-    rig_init(&rig, FRIENDS_EVERYONE);
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
     struct viewer alice = {0}, again = {0}, fresh = {0}, late = {0};
     viewer_join(&alice, &rig, "alice");
     viewer_join(&again, &rig, "alice");
-    rig_turn(&rig);
+    hub_rig_turn(&rig);
     viewer_join(&fresh, &rig, "bob");
-    struct user *carol = rig_open(&rig, "carol");
+    struct user *carol = hub_rig_open(&rig, "carol");
 
     hub_shut(rig.hub, ERR_SHUTTING_DOWN);
     assert_shown(&alice, "[+alice] . closed(shutting_down)");
@@ -306,10 +321,10 @@ static void shutting_down_ends_sessions_and_refuses_new_ones(void **state)
     assert_int_equal(hub_attach(&late.session, fresh.session.ops, carol, &attach), ERR_SHUTTING_DOWN);
     assert_false(session_attached(&late.session));
     struct message_fields fields = {.sender = span_of("alice"), .text = span_of("hi")};
-    assert_int_equal(rig_send_fields(&rig, &fields, NULL), ERR_SHUTTING_DOWN);
+    assert_int_equal(hub_rig_send_fields(&rig, &fields, NULL), ERR_SHUTTING_DOWN);
     assert_int_equal(metric_value(METRIC_SESSIONS_STREAM), 0);
     hub_user_close(carol);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
 }
 
 static void note_user_err(void *ctx, enum err err, struct user *user)
@@ -328,14 +343,14 @@ static void nothing_is_asked_of_the_store_after_the_end(void **state)
 {
     (void)state;
     struct rig rig;
-    rig_init(&rig, FRIENDS_THREADS);
+    hub_rig_init(&rig, FRIENDS_THREADS);
     struct id token;
-    assert_int_equal(rig_token(&rig, "alice", &token), OK);
+    assert_int_equal(hub_rig_token(&rig, "alice", &token), OK);
     enum err opened = OK, revoked = OK;
     assert_int_equal(hub_user_open(rig.hub, span_of("bob"), (struct span){0}, note_user_err, &opened), OK);
     hub_token_revoke(rig.hub, token, span_of("alice"), note_err, &revoked);
     hub_shut(rig.hub, ERR_SHUTTING_DOWN);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
     assert_int_equal(opened, ERR_SHUTTING_DOWN);
     assert_int_equal(revoked, ERR_SHUTTING_DOWN);
 }
@@ -344,12 +359,12 @@ static void a_start_cut_short_asks_no_more_either(void **state)
 {
     (void)state;
     struct rig rig;
-    struct hub_options options = rig_options(FRIENDS_EVERYONE);
-    rig_prepare(&rig, &options);
+    struct hub_options options = hub_rig_options(FRIENDS_EVERYONE);
+    hub_rig_prepare(&rig, &options);
     enum err started = OK;
     hub_start(rig.hub, note_err, &started);
     hub_shut(rig.hub, ERR_SHUTTING_DOWN);
-    rig_fini(&rig);
+    hub_rig_fini(&rig);
     assert_int_equal(started, ERR_SHUTTING_DOWN);
 }
 
@@ -358,6 +373,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_opened_user_leaves_memory_a_while_after_they_are_closed),
         cmocka_unit_test(each_closing_starts_the_while_anew),
+        cmocka_unit_test(whoever_is_opened_again_in_time_stays),
         cmocka_unit_test(opening_somebody_in_memory_answers_at_once),
         cmocka_unit_test(two_openings_at_once_give_one_user),
         cmocka_unit_test(a_session_keeps_its_user),

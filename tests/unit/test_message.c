@@ -117,15 +117,47 @@ static const char *const good_tags[] = {
     "abcd", "abcde", "abcdefgh", "en-abcdefgh", "en-1abc", "en-a-bb", "en-a-12345678", "x-1", "x-1-2-3", "EN-us",
     "en-abc-def-ghi", "en-0-ab",
     /* registered before the syntax */
-    "en-GB-oed", "EN-gb-OED", "i-klingon", "sgn-BE-FR", "sgn-ch-de", "art-lojban", "zh-min-nan", "no-bok", "cel-gaulish",
+    "en-GB-oed", "EN-gb-OED", "i-klingon", "sgn-BE-FR", "sgn-ch-de", "art-lojban", "zh-min-nan", "no-bok",
+    "cel-gaulish",
     /* as the seed document writes */
     "en_US", "zh_Hant-TW", "en_gb_oed", "x_a"};
 
-static const char *const bad_tags[] = {
-    "", "a", "-", "e-n", "en-", "-en", "en--US", "en_", "abcdefghi", "en-abcdefghi", "12", "e1", "i-nothing", "i", "x",
-    "x-", "x-123456789", "de-419-DE", "a-DE", "en-a", "en-a-", "en-a-b", "en-x", "en-x-", "en US", "en.US", "en-USA1",
-    "en-abc-def-ghi-jkl", "abcd-abc", "en-US-US", "en-Latn-Latn", "\xc3\xa9n", "en-\xc3\xa9", "en-a-b-cc", "en-u-x-a",
-    "sgn-BE-XX"};
+static const char *const bad_tags[] = {"",
+                                       "a",
+                                       "-",
+                                       "e-n",
+                                       "en-",
+                                       "-en",
+                                       "en--US",
+                                       "en_",
+                                       "abcdefghi",
+                                       "en-abcdefghi",
+                                       "12",
+                                       "e1",
+                                       "i-nothing",
+                                       "i",
+                                       "x",
+                                       "x-",
+                                       "x-123456789",
+                                       "de-419-DE",
+                                       "a-DE",
+                                       "en-a",
+                                       "en-a-",
+                                       "en-a-b",
+                                       "en-x",
+                                       "en-x-",
+                                       "en US",
+                                       "en.US",
+                                       "en-USA1",
+                                       "en-abc-def-ghi-jkl",
+                                       "abcd-abc",
+                                       "en-US-US",
+                                       "en-Latn-Latn",
+                                       "\xc3\xa9n",
+                                       "en-\xc3\xa9",
+                                       "en-a-b-cc",
+                                       "en-u-x-a",
+                                       "sgn-BE-XX"};
 
 static void language_tags_follow_the_grammar(void **state)
 {

@@ -39,40 +39,42 @@ void nereid_get_friends(void *ctx, struct request *req)
 
 /* --- presence */
 
+struct presence_call {
+    struct call call;
+    struct stanza_style style;
+};
+
 static void presence_set(void *ctx, enum err err)
 {
-    struct call *call = ctx;
-    struct stanza_style style;
-    if (!err)
-        err = read_style(call->nereid, call->req, &style);
+    struct presence_call *asked = ctx;
     if (err) {
-        call_fail(call, err, 0);
+        call_fail(&asked->call, err, 0);
         return;
     }
-    struct presence presence = user_presence(call->user);
+    struct presence presence = user_presence(asked->call.user);
     struct buf out = BUF_INIT;
-    stanza_write_presence(&out, &style, &presence);
-    call_reply(call, &out);
+    stanza_write_presence(&out, &asked->style, &presence);
+    call_reply(&asked->call, &out);
 }
 
 /* What is not given stays as it was. */
 static void set_presence(struct call *call)
 {
+    struct presence_call *asked = container_of(call, struct presence_call, call);
     struct presence presence = user_presence(call->user);
-    struct stanza_style style;
     const char *field = "show";
     enum err err = read_show(call->req, &presence.show);
     if (!err)
-        err = (field = "dialect", read_style(call->nereid, call->req, &style));
+        err = (field = "dialect", read_style(call->nereid, call->req, &asked->style));
     if (!err)
         err = (field = "status", read_text(call->req, "status", &presence.status));
     if (!err)
-        err = hub_presence_set(call->user, presence.show, presence.status, presence_set, call);
+        err = hub_presence_set(call->user, presence.show, presence.status, presence_set, asked);
     if (err)
         call_fail_field(call, err, field);
 }
 
 void nereid_set_presence(void *ctx, struct request *req)
 {
-    call_begin(ctx, req, sizeof(struct call), set_presence);
+    call_begin(ctx, req, sizeof(struct presence_call), set_presence);
 }

@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* send-message: from fields to the log. */
-#include <stdlib.h>
-
 #include "adapters/nereid/adapter.h"
+#include "base/json.h"
 
 struct send_call {
     struct call call;
     struct message_fields fields;
-    char *attachments; /* owned */
+    struct buf attachments;
 };
 
 static void send_end(struct send_call *send)
 {
-    free(send->attachments);
+    buf_fini(&send->attachments);
     call_end(&send->call);
 }
 
@@ -84,11 +83,12 @@ static bool are_objects(const json_t *list)
     return true;
 }
 
-/* A list of objects, kept as given: key order and numbers stay what they were. */
+/* A list of objects, kept as given: order of keys, numbers and escapes stay what they were. */
 static enum err read_attachments(struct send_call *send)
 {
     json_t *list;
-    enum err err = request_json(send->call.req, "attachments", &list);
+    struct span text;
+    enum err err = request_json(send->call.req, "attachments", &list, &text);
     if (err)
         return err == ERR_MISSING_FIELD ? OK : err;
     if (!json_is_array(list) || !are_objects(list))
@@ -99,9 +99,9 @@ static enum err read_attachments(struct send_call *send)
     }
     if (json_array_size(list) == 0)
         return OK;
-    send->attachments = json_dumps(list, JSON_COMPACT);
-    send->fields.attachments = span_of(send->attachments);
-    return send->attachments ? OK : ERR_NO_MEMORY;
+    json_minify(&send->attachments, text);
+    send->fields.attachments = buf_span(&send->attachments);
+    return buf_failed(&send->attachments) ? ERR_NO_MEMORY : OK;
 }
 
 /* Reads all but where it goes; on error *ret_field says what is wrong. */
@@ -128,7 +128,7 @@ static enum err read_message(struct send_call *send, const char **ret_field)
 
 static void send_failed_field(struct send_call *send, enum err err, const char *field)
 {
-    free(send->attachments);
+    buf_fini(&send->attachments);
     call_fail_field(&send->call, err, field);
 }
 

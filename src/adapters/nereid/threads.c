@@ -33,14 +33,32 @@ static void write_dated_message(struct buf *out, const struct stanza_style *styl
     buf_add_char(out, '}');
 }
 
+/* A call whose answer is written in the style that was asked for: that is read before anything is done. */
+struct thread_call {
+    struct call call;
+    struct stanza_style style;
+};
+
+static const struct stanza_style *style_of(struct call *call)
+{
+    return &container_of(call, struct thread_call, call)->style;
+}
+
+/* False: the request was answered. */
+static bool read_own_style(struct call *call)
+{
+    struct thread_call *thread_call = container_of(call, struct thread_call, call);
+    enum err err = read_style(call->nereid, call->req, &thread_call->style);
+    if (err)
+        call_fail_field(call, err, "dialect");
+    return !err;
+}
+
 /* --- one thread: start-session, members */
 
 static void thread_changed(void *ctx, enum err err, const struct thread_record *thread)
 {
     struct call *call = ctx;
-    struct stanza_style style;
-    if (!err)
-        err = read_style(call->nereid, call->req, &style);
     if (err) {
         call_fail(call, err, 0);
         return;
@@ -49,7 +67,7 @@ static void thread_changed(void *ctx, enum err err, const struct thread_record *
     buf_add_char(&out, '{');
     write_id(&out, "thread_id", thread->id);
     buf_add_char(&out, ',');
-    write_members(&out, &style, thread);
+    write_members(&out, style_of(call), thread);
     buf_add_char(&out, '}');
     call_reply(call, &out);
 }
@@ -59,13 +77,12 @@ static void start_session(struct call *call)
     const struct span *users;
     size_t count;
     struct span room = {0};
-    struct stanza_style style;
     const char *field = "user";
+    if (!read_own_style(call))
+        return;
     enum err err = request_fields(call->req, "user", &users, &count);
     if (!err)
         err = (field = "room", read_text(call->req, "room", &room));
-    if (!err)
-        err = (field = "dialect", read_style(call->nereid, call->req, &style));
     if (!err)
         err = (field = "user or room", hub_thread_open(call->user, users, count, room, thread_changed, call));
     if (err == ERR_NOT_FRIENDS || err == ERR_TOO_MANY_MEMBERS)
@@ -76,7 +93,7 @@ static void start_session(struct call *call)
 
 void nereid_start_session(void *ctx, struct request *req)
 {
-    call_begin(ctx, req, sizeof(struct call), start_session);
+    call_begin(ctx, req, sizeof(struct thread_call), start_session);
 }
 
 /* A thread id that is malformed is one that does not exist. */
@@ -89,6 +106,8 @@ static void add_member(struct call *call)
 {
     struct id thread;
     struct span user;
+    if (!read_own_style(call))
+        return;
     enum err err = request_field(call->req, "user", &user);
     if (err) {
         call_fail_field(call, err, "user");
@@ -103,12 +122,14 @@ static void add_member(struct call *call)
 
 void nereid_add_member(void *ctx, struct request *req)
 {
-    call_begin(ctx, req, sizeof(struct call), add_member);
+    call_begin(ctx, req, sizeof(struct thread_call), add_member);
 }
 
 static void remove_member(struct call *call)
 {
     struct id thread;
+    if (!read_own_style(call))
+        return;
     enum err err = read_thread(call->req, &thread);
     if (!err)
         err = hub_member_remove(call->user, thread, request_param(call->req, "user"), thread_changed, call);
@@ -118,7 +139,7 @@ static void remove_member(struct call *call)
 
 void nereid_remove_member(void *ctx, struct request *req)
 {
-    call_begin(ctx, req, sizeof(struct call), remove_member);
+    call_begin(ctx, req, sizeof(struct thread_call), remove_member);
 }
 
 /* --- all of one's threads */
@@ -150,9 +171,6 @@ static void write_thread(struct buf *out, const struct stanza_style *style, cons
 static void got_threads(void *ctx, enum err err, const struct thread_record *threads, size_t count)
 {
     struct call *call = ctx;
-    struct stanza_style style;
-    if (!err)
-        err = read_style(call->nereid, call->req, &style);
     if (err) {
         call_fail(call, err, 0);
         return;
@@ -162,7 +180,7 @@ static void got_threads(void *ctx, enum err err, const struct thread_record *thr
     for (size_t i = 0; i < count; i++) {
         if (i)
             buf_add_char(&out, ',');
-        write_thread(&out, &style, &threads[i]);
+        write_thread(&out, style_of(call), &threads[i]);
     }
     buf_add_text(&out, "]}");
     call_reply(call, &out);
@@ -170,12 +188,13 @@ static void got_threads(void *ctx, enum err err, const struct thread_record *thr
 
 static void list_threads(struct call *call)
 {
-    hub_threads(call->nereid->hub, request_caller(call->req)->user, got_threads, call);
+    if (read_own_style(call))
+        hub_threads(call->nereid->hub, request_caller(call->req)->user, got_threads, call);
 }
 
 void nereid_threads(void *ctx, struct request *req)
 {
-    call_begin(ctx, req, sizeof(struct call), list_threads);
+    call_begin(ctx, req, sizeof(struct thread_call), list_threads);
 }
 
 /* --- history */
@@ -183,9 +202,6 @@ void nereid_threads(void *ctx, struct request *req)
 static void got_history(void *ctx, enum err err, const struct message_page *page)
 {
     struct call *call = ctx;
-    struct stanza_style style;
-    if (!err)
-        err = read_style(call->nereid, call->req, &style);
     if (err) {
         call_fail(call, err, 0);
         return;
@@ -195,7 +211,7 @@ static void got_history(void *ctx, enum err err, const struct message_page *page
     for (size_t i = 0; i < page->count; i++) {
         if (i)
             buf_add_char(&out, ',');
-        write_dated_message(&out, &style, page->messages[i]);
+        write_dated_message(&out, style_of(call), page->messages[i]);
     }
     char cursor[CURSOR_TEXT_SIZE];
     if (page->more)
@@ -222,6 +238,8 @@ static void read_history(struct call *call)
     struct cursor before = {0};
     struct id thread;
     const char *field = "before";
+    if (!read_own_style(call))
+        return;
     enum err err = read_before(call->req, &before);
     if (!err)
         err = (field = "limit", read_count(call->req, "limit", 1, max, &limit));
@@ -239,5 +257,5 @@ static void read_history(struct call *call)
 
 void nereid_history(void *ctx, struct request *req)
 {
-    call_begin(ctx, req, sizeof(struct call), read_history);
+    call_begin(ctx, req, sizeof(struct thread_call), read_history);
 }

@@ -166,6 +166,7 @@ export class Gateway {
     this.signal('SIGTERM');
     const exit = await this.ended('nereidd ends after SIGTERM');
     assert.deepEqual(exit, { code: 0, signal: null }, `nereidd did not end in good order:\n${this.stderr}`);
+    assert.doesNotMatch(this.stderr, /draining took too long/);
     await this.checkLog();
   }
 
@@ -183,6 +184,11 @@ export class Gateway {
   async logText() {
     const file = this.options['log.file'];
     return this.stderr + (file ? await fs.readFile(file, 'utf8').catch(() => '') : '');
+  }
+
+  // The log comes through a pipe, and so a little later than what it is about.
+  logged(pattern) {
+    return waitFor(async () => pattern.exec(await this.logText()), `the log says ${pattern}`);
   }
 
   async checkLog() {

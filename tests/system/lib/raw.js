@@ -97,7 +97,12 @@ export async function exchange(gateway, bytes, options) {
   raw.write(bytes);
   await raw.untilClosed();
   raw.close();
-  return { text: raw.text, responses: parseResponses(raw.received) };
+  return {
+    text: raw.text,
+    get responses() {
+      return parseResponses(raw.received);
+    },
+  };
 }
 
 // --- reading answers
