@@ -221,7 +221,8 @@ static bool list_origins(struct gateway *gateway)
     return gateway->origins != NULL;
 }
 
-static bool open_front(struct gateway *gateway, struct front *front, const char *name, const struct router_config *config)
+static bool open_front(struct gateway *gateway, struct front *front, const char *name,
+                       const struct router_config *config)
 {
     front->name = name;
     front->router = router_new(config);
@@ -249,11 +250,13 @@ static bool make_parts(struct gateway *gateway)
 {
     const struct options *options = gateway->options;
     struct peer_limits peer_limits = {options->limits.connections, options->limits.connections_per_address};
-    struct conns_limits conn_limits = {(uint32_t)options->limits.queue_bytes, (uint32_t)(options->limits.drain_ms * 3 / 4) + 1};
+    struct conns_limits conn_limits = {(uint32_t)options->limits.queue_bytes,
+                                       (uint32_t)(options->limits.drain_ms * 3 / 4) + 1};
     gateway->limits = http_limits_of(options);
     return (gateway->loop = loop_new()) && (gateway->peers = peers_new(peer_limits)) &&
-           (gateway->conns = conns_new(gateway->loop, conn_limits)) && (gateway->auth = make_auth(options, gateway->loop)) &&
-           make_store(gateway) && (gateway->hub = make_hub(gateway)) && (gateway->nereid = make_nereid(gateway));
+           (gateway->conns = conns_new(gateway->loop, conn_limits)) &&
+           (gateway->auth = make_auth(options, gateway->loop)) && make_store(gateway) &&
+           (gateway->hub = make_hub(gateway)) && (gateway->nereid = make_nereid(gateway));
 }
 
 static bool make_fronts(struct gateway *gateway)
@@ -263,8 +266,9 @@ static bool make_fronts(struct gateway *gateway)
     struct router_config clients = {gateway->auth, gateway->origins, check_token, gateway};
     struct router_config operators = {0};
     gateway->admin = (struct admin){gateway->hub, PACKAGE_VERSION, false};
-    return open_front(gateway, &gateway->http, "http", &clients) && nereid_mount(gateway->nereid, gateway->http.router) == OK &&
-           open_pages(gateway) && open_front(gateway, &gateway->operators, "admin", &operators) &&
+    return open_front(gateway, &gateway->http, "http", &clients) &&
+           nereid_mount(gateway->nereid, gateway->http.router) == OK && open_pages(gateway) &&
+           open_front(gateway, &gateway->operators, "admin", &operators) &&
            admin_mount(&gateway->admin, gateway->operators.router) == OK;
 }
 
@@ -327,12 +331,14 @@ static void drain(struct gateway *gateway)
     nereid_shut(gateway->nereid);
     http_server_drain(gateway->http.server, front_drained, &gateway->http);
     http_server_drain(gateway->operators.server, front_drained, &gateway->operators);
-    timer_set(loop_timers(gateway->loop), &gateway->drain_timer, loop_now_ms(gateway->loop) + gateway->options->limits.drain_ms);
+    timer_set(loop_timers(gateway->loop), &gateway->drain_timer,
+              loop_now_ms(gateway->loop) + gateway->options->limits.drain_ms);
 }
 
 static bool is_drained(const struct gateway *gateway)
 {
-    return gateway->admin.draining && gateway->http.drained && gateway->operators.drained && conns_count(gateway->conns) == 0;
+    return gateway->admin.draining && gateway->http.drained && gateway->operators.drained &&
+           conns_count(gateway->conns) == 0;
 }
 
 /* The end of a turn. */
@@ -416,7 +422,8 @@ static void hub_started(void *ctx, enum err err)
     }
     announce(gateway, 0, http_count, gateway->http.name);
     announce(gateway, http_count, gateway->listener_count, gateway->operators.name);
-    log_event(LOG_INFO, "started", log_text("version", PACKAGE_VERSION), log_text("store", gateway->options->store.url));
+    log_event(LOG_INFO, "started", log_text("version", PACKAGE_VERSION),
+              log_text("store", gateway->options->store.url));
 }
 
 /* As many descriptors as the system allows; a limit beyond that would be a promise that cannot be kept. */
@@ -428,8 +435,8 @@ static void raise_descriptor_limit(const struct options *options)
     limit.rlim_cur = limit.rlim_max;
     (void)setrlimit(RLIMIT_NOFILE, &limit);
     if (limit.rlim_cur < options->limits.connections + SPARE_DESCRIPTORS)
-        log_event(LOG_WARN, "fewer descriptors than limits.connections asks for", log_int("descriptors", (int64_t)limit.rlim_cur),
-                  log_int("connections", options->limits.connections));
+        log_event(LOG_WARN, "fewer descriptors than limits.connections asks for",
+                  log_int("descriptors", (int64_t)limit.rlim_cur), log_int("connections", options->limits.connections));
 }
 
 static bool watch_signals(struct gateway *gateway)

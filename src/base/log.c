@@ -172,7 +172,8 @@ static bool is_bare(struct span value)
         return false;
     for (size_t i = 0; i < value.len; i++) {
         char c = value.data[i];
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || strchr("-_.:/@,+[]%", c);
+        bool plain =
+            (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || strchr("-_.:/@,+[]%", c);
         if (!plain || c == '\0')
             return false;
     }

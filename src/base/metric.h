@@ -67,7 +67,10 @@ enum metric {
 };
 
 /* Upper bounds of the histogram buckets in microseconds; the last bucket is open. */
-#define METRIC_BUCKET_BOUNDS_US {100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 1000000}
+#define METRIC_BUCKET_BOUNDS_US                                                                                        \
+    {                                                                                                                  \
+        100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 1000000                                  \
+    }
 enum { METRIC_BUCKETS = 13 };
 
 struct metric_row {

@@ -26,8 +26,8 @@ struct credentials {
 };
 
 struct identity {
-    struct span user; /* 1 to 128 bytes of printable UTF-8 */
-    struct span name; /* display name, printable, at most 256 bytes; may be empty */
+    struct span user;   /* 1 to 128 bytes of printable UTF-8 */
+    struct span name;   /* display name, printable, at most 256 bytes; may be empty */
     int64_t expires_us; /* wall clock; 0: as long as it is asked for each time */
 };
 

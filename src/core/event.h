@@ -56,7 +56,8 @@ struct event {
 struct event *event_of_message(struct message *message) must_check;
 
 /* Copies `items`, at least one. */
-struct event *event_of_presence(const struct presence *items, size_t count, int64_t time_us, struct cursor cursor) must_check;
+struct event *event_of_presence(const struct presence *items, size_t count, int64_t time_us,
+                                struct cursor cursor) must_check;
 
 struct event *event_of_gap(struct cursor oldest, int64_t time_us, struct cursor cursor) must_check;
 

@@ -146,23 +146,47 @@ static bool has_nul(struct span text)
     return text.len && memchr(text.data, '\0', text.len);
 }
 
-static enum err check_message(const struct hub *hub, const struct message_fields *fields)
+static enum err check_size(struct span field, size_t max, enum metric limit)
 {
-    if (fields->text.len > hub->options.text_max) {
-        metric_add(METRIC_LIMIT_TEXT, 1);
-        return ERR_TOO_LARGE;
-    }
-    if (fields->attachments.len > hub->options.attachments_max) {
-        metric_add(METRIC_LIMIT_ATTACHMENTS, 1);
-        return ERR_TOO_LARGE;
-    }
-    if (!utf8_valid(fields->text) || !utf8_valid(fields->subject))
+    if (field.len <= max)
+        return OK;
+    metric_add(limit, 1);
+    return ERR_TOO_LARGE;
+}
+
+static enum err check_text(struct span text)
+{
+    if (!utf8_valid(text))
         return ERR_BAD_UTF8;
-    if (has_nul(fields->text) || has_nul(fields->subject) || fields->subject.len > SUBJECT_MAX)
-        return ERR_BAD_FIELD;
-    if (fields->language.data && (fields->language.len > LANGUAGE_MAX || !language_valid(fields->language)))
-        return ERR_BAD_FIELD;
-    return OK;
+    return has_nul(text) ? ERR_BAD_FIELD : OK;
+}
+
+static enum err check_subject(struct span subject)
+{
+    return subject.len > SUBJECT_MAX ? ERR_BAD_FIELD : check_text(subject);
+}
+
+static enum err check_language(struct span tag)
+{
+    bool good = !tag.data || (tag.len <= LANGUAGE_MAX && language_valid(tag));
+    return good ? OK : ERR_BAD_FIELD;
+}
+
+/* On error *ret_field names what is wrong. */
+static enum err check_message(const struct hub *hub, const struct message_fields *fields, const char **ret_field)
+{
+    *ret_field = "text";
+    enum err err = check_size(fields->text, hub->options.text_max, METRIC_LIMIT_TEXT);
+    if (!err)
+        err = check_text(fields->text);
+    if (!err)
+        err = (*ret_field = "attachments",
+               check_size(fields->attachments, hub->options.attachments_max, METRIC_LIMIT_ATTACHMENTS));
+    if (!err)
+        err = (*ret_field = "subject", check_subject(fields->subject));
+    if (!err)
+        err = (*ret_field = "language", check_language(fields->language));
+    return err;
 }
 
 struct sending {
@@ -195,21 +219,24 @@ static struct message *message_of(const struct hub *hub, const struct message_fi
 }
 
 enum err hub_send(struct hub *hub, const struct message_fields *fields, store_append_done *done, void *ctx,
-                  unsigned *ret_retry_s)
+                  struct refusal *ret_refusal)
 {
-    enum err err = hub->shut ? hub->shut : check_message(hub, fields);
-    if (err)
+    struct refusal refusal = {0};
+    enum err err = hub->shut ? hub->shut : check_message(hub, fields, &refusal.field);
+    if (!err) {
+        refusal = (struct refusal){.retry_s = rate_take(hub->sends, fields->sender, clock_now_ms(hub->clock))};
+        metric_add(METRIC_LIMIT_SENDS, refusal.retry_s ? 1 : 0);
+        err = refusal.retry_s ? ERR_TOO_MANY : OK;
+    }
+    if (err) {
+        *ret_refusal = refusal;
         return err;
-    uint32_t wait_s = rate_take(hub->sends, fields->sender, clock_now_ms(hub->clock));
-    if (wait_s) {
-        metric_add(METRIC_LIMIT_SENDS, 1);
-        *ret_retry_s = wait_s;
-        return ERR_TOO_MANY;
     }
     struct sending *sending = malloc(sizeof(*sending));
     struct message *message = sending ? message_of(hub, fields) : NULL;
     if (!message) {
         free(sending);
+        *ret_refusal = (struct refusal){0};
         return ERR_NO_MEMORY;
     }
     *sending = (struct sending){message, done, ctx};

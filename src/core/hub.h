@@ -164,10 +164,17 @@ static inline bool session_attached(const struct session *session)
 
 /* --- messages and threads --------------------------------------------------------------------------------------- */
 
-/* Sends: `fields` without time; a nil id is replaced by a random one. ERR_BAD_FIELD, ERR_BAD_UTF8, ERR_TOO_LARGE (limits), ERR_TOO_MANY
- * (*ret_retry_s says when to come back). `done` may report ERR_NO_THREAD, ERR_CONFLICT. Success means durable. */
+/* More about a refused send. */
+struct refusal {
+    const char
+        *field; /* which one is wrong: text, subject, language, attachments; null where it is none of them; static */
+    unsigned retry_s; /* with ERR_TOO_MANY, when to come back */
+};
+
+/* Sends: `fields` without time; a nil id is replaced by a random one. ERR_BAD_FIELD, ERR_BAD_UTF8, ERR_TOO_LARGE (limits), ERR_TOO_MANY; *ret_refusal is
+ * written then. `done` may report ERR_NO_THREAD, ERR_CONFLICT. Success means durable. */
 enum err hub_send(struct hub *hub, const struct message_fields *fields, store_append_done *done, void *ctx,
-                  unsigned *ret_retry_s) must_check;
+                  struct refusal *ret_refusal) must_check;
 
 /* Finds or makes the thread of `actor` and `users` (repeats are dropped), or, with a room name and no users, enters that room. Errors: ERR_NOT_FRIENDS,
  * ERR_BAD_FIELD (room name), ERR_TOO_MANY_MEMBERS. */

@@ -37,18 +37,18 @@ struct message_fields {
     struct id id;
     struct id thread;
     enum text_type type;
-    int64_t time_us;          /* when the hub took it; microseconds since 1970 UTC */
-    struct span sender;       /* user id */
-    struct span sender_name;  /* display name at that time; empty where none is known */
-    struct span text;         /* valid UTF-8 */
-    struct span subject;      /* absent: null data */
-    struct span language;     /* BCP 47 tag; absent: null data */
-    struct span attachments;  /* a JSON array of objects on one line, kept as given; absent: null data */
+    int64_t time_us;         /* when the hub took it; microseconds since 1970 UTC */
+    struct span sender;      /* user id */
+    struct span sender_name; /* display name at that time; empty where none is known */
+    struct span text;        /* valid UTF-8 */
+    struct span subject;     /* absent: null data */
+    struct span language;    /* BCP 47 tag; absent: null data */
+    struct span attachments; /* a JSON array of objects on one line, kept as given; absent: null data */
 };
 
 struct message {
     uint32_t refs;
-    struct cursor cursor; /* zero until the store has committed it; written by the store only */
+    struct cursor cursor;         /* zero until the store has committed it; written by the store only */
     struct message_fields fields; /* spans point into bytes */
     char bytes[];
 };

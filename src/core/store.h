@@ -106,7 +106,7 @@ typedef void store_users_done(void *ctx, enum err err, const struct user_record 
  * the others as guests; a room is never that thread. Who enters a thread that everybody has left becomes its owner. All users are known to the store (ERR_NO_USER: one is not). */
 struct thread_request {
     struct id id;
-    struct span room; /* null data: by member set */
+    struct span room;         /* null data: by member set */
     const struct span *users; /* distinct */
     size_t user_count;        /* at least 1 */
     size_t members_max;       /* ERR_TOO_MANY_MEMBERS: joining would exceed it */

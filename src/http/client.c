@@ -37,8 +37,7 @@ struct client *client_new(struct http_server *server, int fd, struct peer *take_
     client->began_ms = loop_now_ms(server->loop);
     DL_APPEND(server->clients, client);
     server->client_count++;
-    timer_set(loop_timers(server->loop), &client->deadline,
-              client->began_ms + server->limits.header_ms);
+    timer_set(loop_timers(server->loop), &client->deadline, client->began_ms + server->limits.header_ms);
     return client;
 }
 
@@ -62,8 +61,7 @@ static bool parting_start(struct client *client)
 {
     struct parting *parting = malloc(sizeof(*parting));
     int fd = parting ? fcntl(client->fd, F_DUPFD_CLOEXEC, 0) : -1;
-    if (fd < 0 ||
-        conn_open(&parting->conn, client->server->conns, &parting_ops, fd, client->lease) != OK) {
+    if (fd < 0 || conn_open(&parting->conn, client->server->conns, &parting_ops, fd, client->lease) != OK) {
         if (fd >= 0)
             (void)close(fd);
         free(parting);
@@ -142,8 +140,8 @@ void client_say(struct client *client, enum err err)
     int len = snprintf(text, sizeof(text),
                        "HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Type: application/json\r\n"
                        "Cache-Control: no-store\r\nContent-Length: %u\r\n\r\n%.*s",
-                       err_http_status(err), MHD_get_reason_phrase_for((unsigned)err_http_status(err)),
-                       body->len, (int)body->len, body->data);
+                       err_http_status(err), MHD_get_reason_phrase_for((unsigned)err_http_status(err)), body->len,
+                       (int)body->len, body->data);
     if (len > 0 && (size_t)len < sizeof(text))
         (void)send(client->fd, text, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT);
     blob_unref(body);

@@ -26,14 +26,14 @@ struct framing {
     bool has_coding;
     bool has_length;
     bool has_host;
-    uint64_t length; /* Content-Length; 0 without one */
-    enum err err;    /* the first objection */
+    uint64_t length;      /* Content-Length; 0 without one */
+    enum err err;         /* the first objection */
     const char *sentence; /* what it is about; static */
 };
 
 /* Begins with a head in memory as MHD leaves it: every colon and line end overwritten with NUL, all else in its place. Walking it
  * line by line finds what its parser hides: a folded line, which it glues to the *name* of the header before, and a NUL, at which it cuts a
- * line. `request_line_end` is where the version ends, `end` is after the empty line; both null leave this out. */
+ * line. (Only a NUL right where a CR may stand looks like one; it changes neither the lines nor what they say.) `request_line_end` is where the version ends, `end` is after the empty line; both null leave this out. */
 void framing_begin(struct framing *framing, const char *request_line_end, const char *end, bool http10);
 
 /* Takes in one header line, in the order they came. */

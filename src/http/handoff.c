@@ -54,8 +54,7 @@ void handoff_expect(struct request *req, handoff_opened *opened, void *ctx)
     req->handoff_err = ERR_GONE;
 }
 
-static void answer_or_close(struct request *req, unsigned status, struct MHD_Response *take_response,
-                            bool is_complete)
+static void answer_or_close(struct request *req, unsigned status, struct MHD_Response *take_response, bool is_complete)
 {
     if (take_response && !is_complete) {
         MHD_destroy_response(take_response);
@@ -76,8 +75,7 @@ static void let_go(struct client *client)
     client->server->due = true;
 }
 
-static ssize_t on_head_sent(void *ctx, uint64_t at unused_arg, char *buffer unused_arg,
-                            size_t size unused_arg)
+static ssize_t on_head_sent(void *ctx, uint64_t at unused_arg, char *buffer unused_arg, size_t size unused_arg)
 {
     struct request *req = ctx;
     take_socket(req);
@@ -88,15 +86,14 @@ static ssize_t on_head_sent(void *ctx, uint64_t at unused_arg, char *buffer unus
 /* The answer to a HEAD is given out as one to HTTP/1.0: MHD would end a chunked one with a last chunk. */
 static struct MHD_Response *stream_response(struct request *req)
 {
-    struct MHD_Response *response =
-        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 1, on_head_sent, req, NULL);
+    struct MHD_Response *response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 1, on_head_sent, req, NULL);
     if (response && req->method == METHOD_HEAD)
         (void)MHD_set_response_options(response, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
     return response;
 }
 
-void request_stream(struct request *req, const char *type, const struct http_header *headers,
-                    handoff_opened *opened, void *ctx)
+void request_stream(struct request *req, const char *type, const struct http_header *headers, handoff_opened *opened,
+                    void *ctx)
 {
     handoff_expect(req, opened, ctx);
     req->handoff.chunked = !req->http10;
@@ -109,9 +106,9 @@ void request_stream(struct request *req, const char *type, const struct http_hea
 
 /* --- upgrades --- */
 
-static void on_upgraded(void *ctx, struct MHD_Connection *connection unused_arg,
-                        void *req_again unused_arg, const char *input, size_t input_len,
-                        MHD_socket fd unused_arg, struct MHD_UpgradeResponseHandle *upgrade)
+static void on_upgraded(void *ctx, struct MHD_Connection *connection unused_arg, void *req_again unused_arg,
+                        const char *input, size_t input_len, MHD_socket fd unused_arg,
+                        struct MHD_UpgradeResponseHandle *upgrade)
 {
     struct request *req = ctx;
     struct http_server *server = req->client->server;

@@ -65,13 +65,13 @@ struct request {
     bool http10;
     struct header_line *lines; /* the header lines, in `memory` */
     size_t line_count;
-    struct span path;  /* decoded */
+    struct span path; /* decoded */
     struct span raw_path;
     struct span raw_query;
     struct buf body;
     struct form query;
-    struct form form; /* of the body */
-    json_t *json;     /* of the body, an object; null if it is a form */
+    struct form form;  /* of the body */
+    json_t *json;      /* of the body, an object; null if it is a form */
     json_t *kept_json; /* an array of what was parsed from fields; null while there is none */
     struct memory *memory;
 
@@ -157,9 +157,8 @@ void handoff_deliver(struct request *req);
 
 /* What MHD calls for a request; see there. */
 void *intake_target(void *server, const char *target, struct MHD_Connection *connection);
-enum MHD_Result intake_call(void *server, struct MHD_Connection *connection, const char *url,
-                            const char *method, const char *version, const char *upload,
-                            size_t *upload_size, void **req);
+enum MHD_Result intake_call(void *server, struct MHD_Connection *connection, const char *url, const char *method,
+                            const char *version, const char *upload, size_t *upload_size, void **req);
 void intake_completed(void *server, struct MHD_Connection *connection, void **req,
                       enum MHD_RequestTerminationCode code);
 
@@ -219,10 +218,10 @@ struct http_server {
     struct timer trim; /* after a burst of hand-offs */
     struct client *clients;
     size_t client_count;
-    struct client *adding;     /* on its way into MHD */
-    struct request *answered;  /* suspended, and answered since */
-    struct request *handoffs;  /* MHD is done with them */
-    bool due;                  /* MHD has something to do */
+    struct client *adding;    /* on its way into MHD */
+    struct request *answered; /* suspended, and answered since */
+    struct request *handoffs; /* MHD is done with them */
+    bool due;                 /* MHD has something to do */
     bool draining;
     bool closing;
     void (*drained)(void *ctx);

@@ -28,8 +28,7 @@
 
 static struct client *client_of(struct MHD_Connection *connection)
 {
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     return info->socket_context;
 }
 
@@ -60,8 +59,8 @@ struct head {
     char *text; /* where the next line is copied to */
 };
 
-static enum MHD_Result take_line(void *cls, enum MHD_ValueKind kind unused_arg, const char *name,
-                                 size_t name_len, const char *value, size_t value_len)
+static enum MHD_Result take_line(void *cls, enum MHD_ValueKind kind unused_arg, const char *name, size_t name_len,
+                                 const char *value, size_t value_len)
 {
     struct head *head = cls;
     struct request *req = head->req;
@@ -84,11 +83,8 @@ static enum method find_method(const char *word)
         const char *word;
         enum method method;
     } methods[] = {
-        {"GET", METHOD_GET},
-        {"HEAD", METHOD_HEAD},
-        {"POST", METHOD_POST},
-        {"DELETE", METHOD_DELETE},
-        {"OPTIONS", METHOD_OPTIONS},
+        {"GET", METHOD_GET},       {"HEAD", METHOD_HEAD},       {"POST", METHOD_POST},
+        {"DELETE", METHOD_DELETE}, {"OPTIONS", METHOD_OPTIONS},
     };
     for (size_t i = 0; i < array_len(methods); i++)
         if (strcmp(word, methods[i].word) == 0)
@@ -98,14 +94,12 @@ static enum method find_method(const char *word)
 
 static size_t head_bytes(struct MHD_Connection *connection)
 {
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
     return info ? info->header_size : 0;
 }
 
 /* The three parts of the request line stand in one piece, a character apart, unless there is a NUL in it or a blank too many. */
-static bool is_line_whole(const struct request *req, const char *method, const char *url,
-                          const char *version)
+static bool is_line_whole(const struct request *req, const char *method, const char *url, const char *version)
 {
     return framing_is_token(span_of(method)) && url == method + strlen(method) + 1 &&
            version == url + req->target_len + 1;
@@ -149,8 +143,8 @@ static enum err read_lines(struct request *req, struct MHD_Connection *connectio
     return err ? err : limit_exceeded(req, bytes, head.framing.length);
 }
 
-static void take_head(struct request *req, struct MHD_Connection *connection, const char *url,
-                      const char *method, const char *version)
+static void take_head(struct request *req, struct MHD_Connection *connection, const char *url, const char *method,
+                      const char *version)
 {
     struct framing framing = {0};
     req->method = find_method(method);
@@ -257,9 +251,9 @@ static enum MHD_Result call_with_piece(struct request *req, const char *upload, 
     return MHD_NO;
 }
 
-enum MHD_Result intake_call(void *server unused_arg, struct MHD_Connection *connection,
-                            const char *url, const char *method, const char *version,
-                            const char *upload, size_t *upload_size, void **ctx)
+enum MHD_Result intake_call(void *server unused_arg, struct MHD_Connection *connection, const char *url,
+                            const char *method, const char *version, const char *upload, size_t *upload_size,
+                            void **ctx)
 {
     struct request *req = *ctx;
     if (!req)

@@ -37,8 +37,7 @@ static bool add_cors(struct MHD_Response *response, const struct request *req)
 {
     struct span origin;
     char text[256];
-    if (req->router && router_has_origins(req->router) &&
-        !response_add_header(response, "Vary", "Origin"))
+    if (req->router && router_has_origins(req->router) && !response_add_header(response, "Vary", "Origin"))
         return false;
     if (req->origin != ORIGIN_LISTED || request_header_count(req, "Origin", &origin) != 1)
         return true;
@@ -51,8 +50,7 @@ static bool add_cors(struct MHD_Response *response, const struct request *req)
            response_add_header(response, "Access-Control-Expose-Headers", "Retry-After");
 }
 
-bool response_add_headers(struct MHD_Response *response, const struct request *req,
-                          const struct http_header *headers)
+bool response_add_headers(struct MHD_Response *response, const struct request *req, const struct http_header *headers)
 {
     static const struct http_header defaults[] = {
         {"Cache-Control", "no-store"},
@@ -100,8 +98,8 @@ static struct MHD_Response *response_of_blob(struct blob *body)
 }
 
 /* Answers with `take_response`, or, as it stands for no memory, with none. */
-static void answer(struct request *req, int status, const char *type,
-                   const struct http_header *headers, struct MHD_Response *take_response)
+static void answer(struct request *req, int status, const char *type, const struct http_header *headers,
+                   struct MHD_Response *take_response)
 {
     if (take_response && (!response_add_header(take_response, "Content-Type", type) ||
                           !response_add_headers(take_response, req, headers))) {

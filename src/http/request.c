@@ -360,8 +360,7 @@ enum err request_field(struct request *req, const char *name, struct span *ret_v
     return OK;
 }
 
-static enum err json_fields(struct request *req, json_t *json, const struct span **ret_values,
-                            size_t *ret_count)
+static enum err json_fields(struct request *req, json_t *json, const struct span **ret_values, size_t *ret_count)
 {
     bool is_array = json_is_array(json);
     size_t count = is_array ? json_array_size(json) : 1;
@@ -378,8 +377,7 @@ static enum err json_fields(struct request *req, json_t *json, const struct span
     return OK;
 }
 
-enum err request_fields(struct request *req, const char *name, const struct span **ret_values,
-                        size_t *ret_count)
+enum err request_fields(struct request *req, const char *name, const struct span **ret_values, size_t *ret_count)
 {
     json_t *json = json_member(req, name);
     if (json)
@@ -444,6 +442,5 @@ void request_watch(struct request *req, void (*gone)(void *ctx), void *ctx)
         return;
     req->gone = gone;
     req->gone_ctx = ctx;
-    req->watch = watch_open(client_loop(req->client), client_fd(req->client), WATCH_GONE, on_gone,
-                            req);
+    req->watch = watch_open(client_loop(req->client), client_fd(req->client), WATCH_GONE, on_gone, req);
 }

@@ -60,8 +60,7 @@ enum err router_mount(struct router *router, const struct route *routes, size_t 
     return OK;
 }
 
-void router_set_fallback(struct router *router, void (*handle)(void *ctx, struct request *req),
-                         void *ctx)
+void router_set_fallback(struct router *router, void (*handle)(void *ctx, struct request *req), void *ctx)
 {
     router->fallback = handle;
     router->fallback_ctx = ctx;
@@ -224,8 +223,8 @@ static void write_allow(const struct found *found, char allow[ALLOW_SIZE])
 static void answer_options(struct request *req, const char *allow)
 {
     struct span ignored;
-    bool is_preflight = req->origin == ORIGIN_LISTED &&
-                        request_header_count(req, "Access-Control-Request-Method", &ignored);
+    bool is_preflight =
+        req->origin == ORIGIN_LISTED && request_header_count(req, "Access-Control-Request-Method", &ignored);
     const struct http_header plain[] = {{"Allow", allow}, {NULL, NULL}};
     const struct http_header preflight[] = {
         {"Allow", allow},
@@ -250,8 +249,7 @@ static void answer_unauthorized(struct request *req)
     const struct auth *auth = req->router->config.auth;
     const char *challenge = auth ? auth_challenge(auth) : NULL;
     struct blob *body = error_body(ERR_UNAUTHORIZED, NULL);
-    const struct http_header headers[] = {{challenge ? "WWW-Authenticate" : NULL, challenge},
-                                          {NULL, NULL}};
+    const struct http_header headers[] = {{challenge ? "WWW-Authenticate" : NULL, challenge}, {NULL, NULL}};
     request_reply(req, err_http_status(ERR_UNAUTHORIZED), "application/json", body, headers);
     blob_unref(body);
 }
@@ -305,8 +303,7 @@ static void check_token(struct request *req, struct span text)
         request_fail(req, ERR_NO_TOKEN, NULL, 0);
 }
 
-static void on_login_checked(void *ctx, enum err err, const struct identity *identity,
-                             unsigned retry_after_s)
+static void on_login_checked(void *ctx, enum err err, const struct identity *identity, unsigned retry_after_s)
 {
     struct request *req = ctx;
     if (!err && !keep_identity(req, identity))

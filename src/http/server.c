@@ -25,7 +25,7 @@ enum {
     RUNS_TO_CLOSE = 100,
     CONNECTIONS_MAX = 1 << 30, /* the limit is io/peer.h's */
     TRIM_MS = 1000,
-    POOL_EXTRA = 8192          /* for MHD's own records of the header lines, and the answer's head */
+    POOL_EXTRA = 8192 /* for MHD's own records of the header lines, and the answer's head */
 };
 
 /* --- what MHD tells --- */
@@ -44,8 +44,7 @@ static void on_panic(void *ctx unused_arg, const char *file, unsigned line, cons
 }
 
 /* Paths and queries are decoded by us. */
-static size_t leave_escaped(void *ctx unused_arg, struct MHD_Connection *connection unused_arg,
-                            char *text)
+static size_t leave_escaped(void *ctx unused_arg, struct MHD_Connection *connection unused_arg, char *text)
 {
     return strlen(text);
 }
@@ -155,24 +154,22 @@ static size_t pool_bytes(const struct http_limits *limits)
 static struct MHD_Daemon *start_daemon(struct http_server *server)
 {
     MHD_set_panic_func(on_panic, NULL);
-    return MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_TURBO | MHD_USE_ERROR_LOG |
-            MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE,
-        0, NULL, NULL, intake_call, server,                                  /* */
-        MHD_OPTION_EXTERNAL_LOGGER, on_message, NULL,                        /* */
-        MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,                 /* */
-        MHD_OPTION_NOTIFY_COMPLETED, intake_completed, server,               /* */
-        MHD_OPTION_URI_LOG_CALLBACK, intake_target, server,                  /* */
-        MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL,                   /* */
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,              /* */
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, pool_bytes(&server->limits),     /* */
-        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
+    return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_TURBO | MHD_USE_ERROR_LOG |
+                                MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE,
+                            0, NULL, NULL, intake_call, server,                              /* */
+                            MHD_OPTION_EXTERNAL_LOGGER, on_message, NULL,                    /* */
+                            MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,             /* */
+                            MHD_OPTION_NOTIFY_COMPLETED, intake_completed, server,           /* */
+                            MHD_OPTION_URI_LOG_CALLBACK, intake_target, server,              /* */
+                            MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL,               /* */
+                            MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,          /* */
+                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, pool_bytes(&server->limits), /* */
+                            MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
 }
 
 static bool watch_daemon(struct http_server *server)
 {
-    const union MHD_DaemonInfo *info =
-        MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD);
     if (!info || info->epoll_fd < 0)
         return false;
     server->watch = watch_open(server->loop, info->epoll_fd, WATCH_READABLE, on_readable, server);
@@ -190,8 +187,8 @@ struct http_server *http_server_open(struct loop *loop, struct conns *conns, str
     server->router = router;
     server->limits = *limits;
     server->task.run = on_turn;
-    bool opened = timer_init(loop_timers(loop), &server->trim, on_trim) == OK && (server->daemon = start_daemon(server)) &&
-                  watch_daemon(server);
+    bool opened = timer_init(loop_timers(loop), &server->trim, on_trim) == OK &&
+                  (server->daemon = start_daemon(server)) && watch_daemon(server);
     if (!opened) {
         log_event(LOG_ERROR, "the HTTP server cannot start");
         if (server->daemon)
@@ -219,8 +216,7 @@ static void add_to_mhd(struct http_server *server, struct client *client)
 {
     struct sockaddr nobody = {.sa_family = AF_UNSPEC};
     server->adding = client;
-    enum MHD_Result result =
-        MHD_add_connection(server->daemon, client->fd, &nobody, sizeof(nobody));
+    enum MHD_Result result = MHD_add_connection(server->daemon, client->fd, &nobody, sizeof(nobody));
     if (result == MHD_YES || !server->adding)
         return;
     server->adding = NULL;
@@ -248,7 +244,7 @@ void http_server_drain(struct http_server *server, void (*done)(void *ctx), void
     server->draining = true;
     server->drained = done;
     server->drained_ctx = ctx;
-    DL_FOREACH(server->clients, client)
+    DL_FOREACH (server->clients, client)
         if (!client->req)
             client_shut(client);
     server->due = true;
@@ -260,7 +256,7 @@ static void shut_all(struct http_server *server)
 {
     struct client *client;
     server->answered = NULL;
-    DL_FOREACH(server->clients, client) {
+    DL_FOREACH (server->clients, client) {
         client_shut(client);
         if (client->req && client->req->suspended)
             resume(client->req);

@@ -79,8 +79,7 @@ static bool write_name(struct span path, char name[PATH_SIZE])
     name[path.len - 1] = '\0';
     if (path.data[path.len - 1] == '/')
         (void)strcat(name, index);
-    return name[0] != '.' && name[0] != '/' && !strstr(name, "/.") && !strstr(name, "//") &&
-           !strchr(name, '\\');
+    return name[0] != '.' && name[0] != '/' && !strstr(name, "/.") && !strstr(name, "//") && !strchr(name, '\\');
 }
 
 /* Consumes `name`. */
@@ -116,9 +115,8 @@ static bool file_open(const struct statics *statics, char *name, struct file *fi
         return false;
     }
     file->size = (uint64_t)status.st_size;
-    (void)snprintf(file->etag, sizeof(file->etag), "\"%llx-%llx%08lx\"",
-                   (unsigned long long)status.st_size, (unsigned long long)status.st_mtim.tv_sec,
-                   (unsigned long)status.st_mtim.tv_nsec);
+    (void)snprintf(file->etag, sizeof(file->etag), "\"%llx-%llx%08lx\"", (unsigned long long)status.st_size,
+                   (unsigned long long)status.st_mtim.tv_sec, (unsigned long)status.st_mtim.tv_nsec);
     return true;
 }
 

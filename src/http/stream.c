@@ -7,8 +7,7 @@
 
 static const char last_chunk[] = "0\r\n\r\n";
 
-enum err stream_open(struct stream *stream, struct conns *conns, const struct conn_ops *ops,
-                     struct handoff *handoff)
+enum err stream_open(struct stream *stream, struct conns *conns, const struct conn_ops *ops, struct handoff *handoff)
 {
     enum err err = conn_open(&stream->conn, conns, ops, handoff->fd, handoff->lease);
     if (err)

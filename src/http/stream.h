@@ -33,8 +33,8 @@ void request_stream(struct request *req, const char *type, const struct http_hea
 
 /* Answers `req` with `101 Switching Protocols` to `protocol` (as in Upgrade); websocket.h has the handshake on top of this. A request that did
  * not ask for the upgrade in HTTP/1.1 gets 400 and `opened` ERR_BAD_REQUEST. */
-void request_upgrade(struct request *req, const char *protocol, const struct http_header *headers, handoff_opened *opened,
-                     void *ctx);
+void request_upgrade(struct request *req, const char *protocol, const struct http_header *headers,
+                     handoff_opened *opened, void *ctx);
 
 /* To be embedded in a session's object; &stream->conn leads back to it in conn_ops. */
 struct stream {

@@ -39,8 +39,7 @@ enum err websocket_accept(struct span key, char ret_accept[WEBSOCKET_ACCEPT_SIZE
         return ERR_INTERNAL;
     memcpy(text, key.data, KEY_LEN);
     memcpy(text + KEY_LEN, magic, sizeof(magic) - 1);
-    if (gnutls_hash_fast(GNUTLS_DIG_SHA1, text, sizeof(text), digest) ||
-        gnutls_base64_encode2(&hash, &encoded))
+    if (gnutls_hash_fast(GNUTLS_DIG_SHA1, text, sizeof(text), digest) || gnutls_base64_encode2(&hash, &encoded))
         return ERR_INTERNAL;
     memcpy(ret_accept, encoded.data, WEBSOCKET_ACCEPT_SIZE - 1);
     ret_accept[WEBSOCKET_ACCEPT_SIZE - 1] = '\0';
@@ -51,8 +50,7 @@ enum err websocket_accept(struct span key, char ret_accept[WEBSOCKET_ACCEPT_SIZE
 /* Sixteen bytes in base64. */
 static bool is_key(struct span key)
 {
-    static const char alphabet[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     if (key.len != KEY_LEN || memcmp(key.data + KEY_LEN - 2, "==", 2) != 0)
         return false;
     for (size_t i = 0; i < KEY_LEN - 2; i++)
@@ -158,8 +156,8 @@ void websocket_abort(struct websocket *websocket)
 
 /* --- what wslay asks and tells --- */
 
-static ssize_t on_want_bytes(wslay_event_context_ptr wslay, uint8_t *buffer, size_t size,
-                             int flags unused_arg, void *ctx)
+static ssize_t on_want_bytes(wslay_event_context_ptr wslay, uint8_t *buffer, size_t size, int flags unused_arg,
+                             void *ctx)
 {
     struct websocket *websocket = ctx;
     size_t len = websocket->input.len < size ? websocket->input.len : size;
@@ -187,8 +185,7 @@ static void break_off(struct websocket *websocket, unsigned code)
     wslay_event_shutdown_read(websocket->wslay);
 }
 
-static void on_frame(wslay_event_context_ptr wslay,
-                     const struct wslay_event_on_frame_recv_start_arg *arg, void *ctx)
+static void on_frame(wslay_event_context_ptr wslay, const struct wslay_event_on_frame_recv_start_arg *arg, void *ctx)
 {
     struct websocket *websocket = ctx;
     const struct websocket_limits *limits = websocket->limits;
@@ -201,8 +198,7 @@ static void on_frame(wslay_event_context_ptr wslay,
     }
 }
 
-static void on_message(wslay_event_context_ptr wslay, const struct wslay_event_on_msg_recv_arg *arg,
-                       void *ctx)
+static void on_message(wslay_event_context_ptr wslay, const struct wslay_event_on_msg_recv_arg *arg, void *ctx)
 {
     struct websocket *websocket = ctx;
     if (wslay_is_ctrl_frame(arg->opcode) || websocket->closing || !wslay_event_get_read_enabled(wslay))

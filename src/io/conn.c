@@ -137,8 +137,7 @@ static void await_deadline(struct conn *conn)
     DL_APPEND(conns->finishing, conn);
     conn->listed = LIST_FINISHING;
     if (!timer_is_set(&conns->deadline))
-        timer_set(loop_timers(conns->loop), &conns->deadline,
-                  loop_now_ms(conns->loop) + conns->limits.finish_ms);
+        timer_set(loop_timers(conns->loop), &conns->deadline, loop_now_ms(conns->loop) + conns->limits.finish_ms);
 }
 
 /* --- the queue --- */

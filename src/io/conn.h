@@ -51,11 +51,11 @@ struct conn {
     const struct conn_ops *ops;
     struct conns *conns;
     struct peer *lease;
-    struct blob **queue;        /* a ring of `queue_cap` owned references; null while nothing is queued */
-    struct conn *next, *prev;   /* in the list that `listed` names */
-    uint32_t queue_bytes;       /* not yet sent */
-    uint32_t sent_bytes;        /* of the first blob */
-    uint32_t finish_ms;         /* when a finishing conn is cut off, low 32 bits of the loop's time */
+    struct blob **queue;      /* a ring of `queue_cap` owned references; null while nothing is queued */
+    struct conn *next, *prev; /* in the list that `listed` names */
+    uint32_t queue_bytes;     /* not yet sent */
+    uint32_t sent_bytes;      /* of the first blob */
+    uint32_t finish_ms;       /* when a finishing conn is cut off, low 32 bits of the loop's time */
     int fd;
     uint16_t queue_first, queue_count, queue_cap;
     uint8_t state;

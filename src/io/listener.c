@@ -109,8 +109,7 @@ static bool spec_parse_ipv6(const char *text, struct spec *spec)
     struct in6_addr ignored;
     spec->only_ipv6 = true;
     return end && end[1] == ':' && port_parse(end + 2, &spec->port) &&
-           host_copy(spec->host, text + 1, (size_t)(end - text - 1)) &&
-           inet_pton(AF_INET6, spec->host, &ignored) == 1;
+           host_copy(spec->host, text + 1, (size_t)(end - text - 1)) && inet_pton(AF_INET6, spec->host, &ignored) == 1;
 }
 
 /* `*` is every address: IPv6 with IPv4 in its IPv6 form. */
@@ -118,8 +117,7 @@ static bool spec_parse_ipv4(const char *text, struct spec *spec)
 {
     const char *colon = strrchr(text, ':');
     struct in_addr ignored;
-    if (!colon || !port_parse(colon + 1, &spec->port) ||
-        !host_copy(spec->host, text, (size_t)(colon - text)))
+    if (!colon || !port_parse(colon + 1, &spec->port) || !host_copy(spec->host, text, (size_t)(colon - text)))
         return false;
     if (strcmp(spec->host, "localhost") == 0)
         return host_copy(spec->host, "127.0.0.1", 9);
@@ -215,8 +213,7 @@ static bool is_stale(const struct sockaddr_un *address)
     int fd = new_socket(AF_UNIX);
     if (fd < 0)
         return false;
-    bool is_refused = connect(fd, (const struct sockaddr *)address, sizeof(*address)) &&
-                      errno == ECONNREFUSED;
+    bool is_refused = connect(fd, (const struct sockaddr *)address, sizeof(*address)) && errno == ECONNREFUSED;
     (void)close(fd);
     return is_refused;
 }
@@ -253,15 +250,12 @@ static void write_address(struct door *door)
     (void)getsockname(door->fd, &at.any, &len);
     if (at.any.sa_family == AF_INET) {
         (void)inet_ntop(AF_INET, &at.in.sin_addr, host, sizeof(host));
-        (void)snprintf(door->address, sizeof(door->address), "%s:%u", host,
-                       (unsigned)ntohs(at.in.sin_port));
+        (void)snprintf(door->address, sizeof(door->address), "%s:%u", host, (unsigned)ntohs(at.in.sin_port));
     } else if (at.any.sa_family == AF_INET6) {
         (void)inet_ntop(AF_INET6, &at.in6.sin6_addr, host, sizeof(host));
-        (void)snprintf(door->address, sizeof(door->address), "[%s]:%u", host,
-                       (unsigned)ntohs(at.in6.sin6_port));
+        (void)snprintf(door->address, sizeof(door->address), "[%s]:%u", host, (unsigned)ntohs(at.in6.sin6_port));
     } else {
-        (void)snprintf(door->address, sizeof(door->address), "unix:%.*s",
-                       (int)sizeof(at.un.sun_path), at.un.sun_path);
+        (void)snprintf(door->address, sizeof(door->address), "unix:%.*s", (int)sizeof(at.un.sun_path), at.un.sun_path);
     }
 }
 
@@ -296,8 +290,7 @@ static void refuse_waiting(struct door *door)
 {
     struct listener *listener = door->listener;
     if (!door->warned)
-        log_event(LOG_WARN, "out of descriptors, refusing connections",
-                  log_text("listener", door->address));
+        log_event(LOG_WARN, "out of descriptors, refusing connections", log_text("listener", door->address));
     door->warned = true;
     for (int i = 0; i < ACCEPTS_PER_TURN && listener->reserve_fd >= 0; i++) {
         (void)close(listener->reserve_fd);
@@ -411,8 +404,7 @@ static enum err door_add(struct listener *listener, int take_fd)
     return OK;
 }
 
-static struct listener *listener_new(struct loop *loop, const struct listener_config *config,
-                                     size_t doors)
+static struct listener *listener_new(struct loop *loop, const struct listener_config *config, size_t doors)
 {
     struct listener *listener = calloc(1, sizeof(*listener) + doors * sizeof(struct door *));
     if (!listener)
@@ -425,8 +417,8 @@ static struct listener *listener_new(struct loop *loop, const struct listener_co
     return listener;
 }
 
-static enum err open_one(struct loop *loop, const struct listener_config *config,
-                         const struct spec *spec, struct listener **ret_listener, char *why)
+static enum err open_one(struct loop *loop, const struct listener_config *config, const struct spec *spec,
+                         struct listener **ret_listener, char *why)
 {
     int fd = spec->kind == SPEC_UNIX ? open_unix(spec) : open_tcp(spec);
     if (fd < 0)
@@ -447,12 +439,11 @@ static enum err open_one(struct loop *loop, const struct listener_config *config
 #ifdef HAVE_SYSTEMD
 static bool is_wanted(int fd, const char *name, const char *wanted)
 {
-    return (!wanted[0] || (name && strcmp(name, wanted) == 0)) &&
-           sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1) > 0;
+    return (!wanted[0] || (name && strcmp(name, wanted) == 0)) && sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1) > 0;
 }
 
-static enum err open_systemd(struct loop *loop, const struct listener_config *config,
-                             const struct spec *spec, struct listener **ret_listener, char *why)
+static enum err open_systemd(struct loop *loop, const struct listener_config *config, const struct spec *spec,
+                             struct listener **ret_listener, char *why)
 {
     char **names = NULL;
     int count = sd_listen_fds_with_names(0, &names);
@@ -478,20 +469,18 @@ static enum err open_systemd(struct loop *loop, const struct listener_config *co
 }
 #else
 static enum err open_systemd(struct loop *loop unused_arg, const struct listener_config *config,
-                             const struct spec *spec unused_arg,
-                             struct listener **ret_listener unused_arg, char *why)
+                             const struct spec *spec unused_arg, struct listener **ret_listener unused_arg, char *why)
 {
     return fail(why, ERR_INTERNAL, config->spec, "this build knows nothing of systemd");
 }
 #endif
 
-enum err listener_open(struct loop *loop, const struct listener_config *config,
-                       struct listener **ret_listener, char why[LISTENER_WHY_SIZE])
+enum err listener_open(struct loop *loop, const struct listener_config *config, struct listener **ret_listener,
+                       char why[LISTENER_WHY_SIZE])
 {
     struct spec spec;
     if (!spec_parse(config->spec, &spec))
-        return fail(why, ERR_BAD_FIELD, config->spec,
-                    "not HOST:PORT, [IPv6]:PORT, unix:PATH or systemd[:NAME]");
+        return fail(why, ERR_BAD_FIELD, config->spec, "not HOST:PORT, [IPv6]:PORT, unix:PATH or systemd[:NAME]");
     if (spec.kind == SPEC_SYSTEMD)
         return open_systemd(loop, config, &spec, ret_listener, why);
     return open_one(loop, config, &spec, ret_listener, why);

@@ -17,7 +17,7 @@
 #include <uv.h>
 
 struct hook {
-    struct loop_task *tasks; /* not owned */
+    struct loop_task *tasks;   /* not owned */
     struct loop_task *running; /* the task to run next, while the tasks run */
 };
 
@@ -31,9 +31,9 @@ struct loop_signal {
 struct loop {
     uv_loop_t uv;
     uv_prepare_t prepare;
-    uv_timer_t alarm; /* for the earliest deadline in `timers` */
-    uv_timer_t limit; /* ends a loop_turn */
-    uv_idle_t again;  /* active: the next wait is none */
+    uv_timer_t alarm;     /* for the earliest deadline in `timers` */
+    uv_timer_t limit;     /* ends a loop_turn */
+    uv_idle_t again;      /* active: the next wait is none */
     int64_t alarm_due_ms; /* INT64_MAX while the alarm is not set */
     struct clock clock;
     struct timers timers;

@@ -26,8 +26,7 @@ static void on_event(uv_poll_t *poll, int status, int events unused_arg)
     watch->ready(watch->ctx);
 }
 
-struct watch *watch_open(struct loop *loop, int fd, enum watch_for what, void (*ready)(void *ctx),
-                         void *ctx)
+struct watch *watch_open(struct loop *loop, int fd, enum watch_for what, void (*ready)(void *ctx), void *ctx)
 {
     struct watch *watch = calloc(1, sizeof(*watch));
     if (!watch)

@@ -19,7 +19,8 @@ enum watch_for {
 };
 
 /* Calls `ready(ctx)` from the loop. WATCH_GONE calls once. Null: no memory, or the descriptor cannot be watched. */
-struct watch *watch_open(struct loop *loop, int fd, enum watch_for what, void (*ready)(void *ctx), void *ctx) must_check;
+struct watch *watch_open(struct loop *loop, int fd, enum watch_for what, void (*ready)(void *ctx),
+                         void *ctx) must_check;
 
 /* No call comes after this. Null is allowed. */
 void watch_close(struct watch *watch);

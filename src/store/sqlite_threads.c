@@ -124,7 +124,7 @@ static enum err thread_make(struct database *db, struct call *call, struct threa
 {
     const struct thread_request *request = &call->args.thread_open;
     if (count > request->members_max)
-        return ERR_TOO_MANY;
+        return ERR_TOO_MANY_MEMBERS;
     enum err err = thread_add(db, request, row);
     for (size_t i = 0; i < count && !err; i++) {
         int64_t user;
@@ -148,7 +148,7 @@ static enum err join(struct database *db, struct call *call, const struct thread
         if (span_equal(record->members[i].user.id, user))
             return OK;
     if (record->member_count >= members_max)
-        return ERR_TOO_MANY;
+        return ERR_TOO_MANY_MEMBERS;
     /* A thread that everybody has left starts anew with whoever comes first. */
     err = member_insert(db, row->number, number, record->member_count ? ROLE_GUEST : ROLE_OWNER);
     return err ? err : finish_change(db, call, row);

@@ -28,8 +28,9 @@ static const char room_name[] = "bench";
  * Senders wait while others take their turn, so their connections may be idle for long.
  */
 static const char *const nereidd_options[] = {
-    "http.listen=127.0.0.1:0", "admin.listen=127.0.0.1:0", "auth.methods=demo",   "nereid.friends=threads",
-    "limits.members=2000",     "limits.send_rate=0",       "limits.token_rate=0", "limits.idle=1h", "limits.header_time=1h",
+    "http.listen=127.0.0.1:0", "admin.listen=127.0.0.1:0", "auth.methods=demo",
+    "nereid.friends=threads",  "limits.members=2000",      "limits.send_rate=0",
+    "limits.token_rate=0",     "limits.idle=1h",           "limits.header_time=1h",
 };
 
 const char *target_name(enum target_kind kind)

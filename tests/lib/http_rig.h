@@ -20,11 +20,11 @@
 enum { RIG_PATIENCE_MS = 5000, RIG_CLIENTS_MAX = 256 };
 
 struct rig_client {
-    int fd;       /* -1 once closed */
-    char *text;   /* all that came, with a NUL */
+    int fd;     /* -1 once closed */
+    char *text; /* all that came, with a NUL */
     size_t len;
-    bool eof;     /* the server has closed its side, or worse */
-    bool reset;   /* worse: an RST */
+    bool eof;   /* the server has closed its side, or worse */
+    bool reset; /* worse: an RST */
 };
 
 struct http_rig {

@@ -322,8 +322,8 @@ static void note_sent(void *ctx, enum err err, const struct append_result *resul
 enum err hub_rig_send_fields(struct rig *rig, const struct message_fields *fields, struct append_result *ret_result)
 {
     struct sent sent = {.err = ERR_COUNT};
-    unsigned retry_s;
-    enum err err = hub_send(rig->hub, fields, note_sent, &sent, &retry_s);
+    struct refusal refusal = {0};
+    enum err err = hub_send(rig->hub, fields, note_sent, &sent, &refusal);
     hub_rig_turn(rig);
     if (err)
         return err;
@@ -354,8 +354,8 @@ static void must_be_sent(void *ctx, enum err err, const struct append_result *re
 void hub_rig_post(struct rig *rig, struct id thread, const char *sender, const char *text)
 {
     struct message_fields fields = fields_of(thread, sender, text);
-    unsigned retry_s;
-    assert_int_equal(hub_send(rig->hub, &fields, must_be_sent, NULL, &retry_s), OK);
+    struct refusal refusal = {0};
+    assert_int_equal(hub_send(rig->hub, &fields, must_be_sent, NULL, &refusal), OK);
 }
 
 struct issued {

@@ -72,7 +72,7 @@ static void a_thread_has_a_largest_number_of_members(void **state)
 {
     struct harness *h = *state;
     make_users(h, "alice bob carol");
-    assert_int_equal(open_thread_max(h, NULL, "alice bob carol", 2), ERR_TOO_MANY);
+    assert_int_equal(open_thread_max(h, NULL, "alice bob carol", 2), ERR_TOO_MANY_MEMBERS);
     assert_ok(open_thread_max(h, NULL, "alice bob carol", 3));
     struct id thread = h->got.thread;
     /* A thread that is there already is found under any bound. */
@@ -80,11 +80,11 @@ static void a_thread_has_a_largest_number_of_members(void **state)
     assert_true(id_equal(h->got.thread, thread));
 
     assert_ok(open_thread_max(h, "lobby", "alice", 1));
-    assert_int_equal(open_thread_max(h, "lobby", "bob", 1), ERR_TOO_MANY);
+    assert_int_equal(open_thread_max(h, "lobby", "bob", 1), ERR_TOO_MANY_MEMBERS);
     assert_ok(open_thread_max(h, "lobby", "alice", 1));
     assert_buf(h->got.members, "alice*");
     assert_ok(open_thread_max(h, "lobby", "bob", 2));
-    assert_int_equal(add_member_max(h, h->got.thread, "carol", 2), ERR_TOO_MANY);
+    assert_int_equal(add_member_max(h, h->got.thread, "carol", 2), ERR_TOO_MANY_MEMBERS);
     assert_ok(add_member_max(h, h->got.thread, "bob", 2));
     assert_buf(h->got.members, "alice* bob");
 }

@@ -128,7 +128,7 @@ describe('basic', { concurrency: 4 }, () => {
     assert.equal((await gateway.person('bob', { password: 'geheim' }).get('/get-friends')).status, 401);
     await fs.writeFile(file, 'this is no line\n');
     gateway.signal('SIGHUP');
-    await waitFor(async () => /users:1/.test(await gateway.logText()), 'the complaint, with the line');
+    await gateway.logged(/users file.* line=1 /);
     assert.equal((await carol.get('/get-friends')).status, 200);
   });
 

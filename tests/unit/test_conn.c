@@ -22,10 +22,10 @@ struct line {
     struct conns *conns;
     struct loop *loop;
     struct peers *peers;
-    int peer;          /* the other end; -1 once closed */
-    char input[256];   /* what the conn got */
+    int peer;        /* the other end; -1 once closed */
+    char input[256]; /* what the conn got */
     size_t input_len;
-    char *got;         /* what the peer got, up to GOT_SIZE */
+    char *got; /* what the peer got, up to GOT_SIZE */
     size_t got_len;
     bool got_eof;
     unsigned drained, closed, freed;

@@ -25,7 +25,10 @@ struct line_case {
     enum err http10;
 };
 
-#define HOST {"Host", "h"}
+#define HOST                                                                                                           \
+    {                                                                                                                  \
+        "Host", "h"                                                                                                    \
+    }
 
 static const struct line_case line_cases[] = {
     {{HOST}, OK, OK},
@@ -96,8 +99,7 @@ static void each_rule_holds(void **state)
 {
     (void)state;
     for (size_t i = 0; i < array_len(line_cases); i++) {
-        if (judge(&line_cases[i], false) != line_cases[i].http11 ||
-            judge(&line_cases[i], true) != line_cases[i].http10)
+        if (judge(&line_cases[i], false) != line_cases[i].http11 || judge(&line_cases[i], true) != line_cases[i].http10)
             fail_msg("case %zu", i);
     }
 }

@@ -20,9 +20,9 @@ struct stand {
     struct http_rig rig;
     struct stream stream;
     struct request *waiting;
-    bool refuse;        /* leaves the handoff untaken */
-    size_t others;      /* connections that MHD has beside this one */
-    bool answer_later;  /* the stream is begun by the test, not in the handler */
+    bool refuse;       /* leaves the handoff untaken */
+    size_t others;     /* connections that MHD has beside this one */
+    bool answer_later; /* the stream is begun by the test, not in the handler */
     unsigned opened;
     unsigned failed;
     enum err open_err;
@@ -131,8 +131,7 @@ static bool is_waiting(void *ctx)
 
 static const char get_stream[] = "GET /stream HTTP/1.1\r\nHost: h\r\n\r\n";
 static const char get_stream_10[] = "GET /stream HTTP/1.0\r\n\r\n";
-static const char get_upgrade[] =
-    "GET /upgrade HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\n";
+static const char get_upgrade[] = "GET /upgrade HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\n";
 
 static struct rig_client *open_stream(struct stand *stand, const char *request)
 {

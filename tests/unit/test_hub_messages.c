@@ -95,9 +95,10 @@ static void the_sender_is_answered_after_delivery(void **state)
     viewer_join(&bob, &rig, "bob");
     hub_rig_turn(&rig);
     struct watching watching = {&bob, 0};
-    unsigned before = bob.shown, retry_s;
+    unsigned before = bob.shown;
+    struct refusal refusal;
     struct message_fields fields = {.thread = thread, .sender = span_of("alice"), .text = span_of("hi")};
-    assert_int_equal(hub_send(rig.hub, &fields, note_shown, &watching, &retry_s), OK);
+    assert_int_equal(hub_send(rig.hub, &fields, note_shown, &watching, &refusal), OK);
     assert_int_equal(bob.shown, before);
     assert_int_equal(watching.shown_at_answer, 0);
     hub_rig_turn(&rig);
@@ -267,15 +268,15 @@ static void senders_are_held_to_their_rate(void **state)
     for (unsigned i = 0; i < 3; i++)
         assert_int_equal(hub_rig_send(&rig, thread, "alice", "hi"), OK);
     struct message_fields fields = {.thread = thread, .sender = span_of("alice"), .text = span_of("hi")};
-    unsigned retry_s = 0;
+    struct refusal refusal = {0};
     int64_t hits = metric_value(METRIC_LIMIT_SENDS);
-    assert_int_equal(hub_send(rig.hub, &fields, never, NULL, &retry_s), ERR_TOO_MANY);
+    assert_int_equal(hub_send(rig.hub, &fields, never, NULL, &refusal), ERR_TOO_MANY);
     assert_int_equal(metric_value(METRIC_LIMIT_SENDS), hits + 1);
-    assert_int_equal(retry_s, 20);
+    assert_int_equal(refusal.retry_s, 20);
     assert_int_equal(hub_rig_send(&rig, thread, "bob", "I may"), OK);
-    fake_clock_advance(&rig.clock, 1000 * retry_s);
+    fake_clock_advance(&rig.clock, 1000 * refusal.retry_s);
     assert_int_equal(hub_rig_send(&rig, thread, "alice", "hi"), OK);
-    assert_int_equal(hub_send(rig.hub, &fields, never, NULL, &retry_s), ERR_TOO_MANY);
+    assert_int_equal(hub_send(rig.hub, &fields, never, NULL, &refusal), ERR_TOO_MANY);
     hub_rig_fini(&rig);
 }
 

@@ -288,8 +288,8 @@ static void send(struct model *model)
                                     .text = span_of("words")};
     if (pick(model, 10) == 0)
         fields.id = model->last_id;
-    unsigned retry_s;
-    (void)!hub_send(model->rig.hub, &fields, acknowledged, model, &retry_s);
+    struct refusal refusal = {0};
+    (void)!hub_send(model->rig.hub, &fields, acknowledged, model, &refusal);
 }
 
 static void send_elsewhere(struct model *model)

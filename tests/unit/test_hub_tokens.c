@@ -244,6 +244,22 @@ static void revoking_ends_sessions_whatever_the_option(void **state)
     }
 }
 
+static void a_token_revoked_since_its_check_opens_nothing(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct id token;
+    struct checked checked;
+    struct viewer late = {0};
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
+    assert_int_equal(hub_rig_token(&rig, "alice", &token), OK);
+    assert_int_equal(check(&rig, token, &checked), OK);
+    assert_int_equal(revoke(&rig, token, "alice"), OK);
+    assert_int_equal(enter(&rig, &late, token), ERR_NO_TOKEN);
+    hub_rig_pass(&rig, 2 * 60 * 1000);
+    hub_rig_fini(&rig);
+}
+
 static void nobody_revokes_the_token_of_another(void **state)
 {
     (void)state;
@@ -292,6 +308,7 @@ int main(void)
         cmocka_unit_test(expiry_ends_the_sessions_of_a_token_and_no_others),
         cmocka_unit_test(where_streams_outlive_their_token_they_stay),
         cmocka_unit_test(revoking_ends_sessions_whatever_the_option),
+        cmocka_unit_test(a_token_revoked_since_its_check_opens_nothing),
         cmocka_unit_test(nobody_revokes_the_token_of_another),
         cmocka_unit_test(a_token_that_ends_elsewhere_ends_here),
     };

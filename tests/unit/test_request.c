@@ -169,10 +169,7 @@ static void handle_empty(void *ctx, struct request *req)
 {
     (void)ctx;
     static const struct http_header headers[] = {
-        {"X-Good", "fine"},
-        {"X-Split", "a\r\nInjected: yes"},
-        {"X-Bell", "a\x07"},
-        {"Cache-Control", "max-age=5"},
+        {"X-Good", "fine"}, {"X-Split", "a\r\nInjected: yes"}, {"X-Bell", "a\x07"}, {"Cache-Control", "max-age=5"},
         {NULL, NULL},
     };
     request_reply(req, 204, NULL, NULL, headers);
@@ -219,7 +216,8 @@ static const struct body_case body_cases[] = {
     {"?one=q&many=q1", FORM, "one=b", 200, "one:b;many=q1,;json~missing_field;"}, /* the body before the query */
     {"?one=q", "application/json", "{\"one\": null}", 200, "one:q;many=;json~missing_field;"},
     {"", FORM, "one=1&one=2&json=1&json=2", 200, "one:bad_field;many=;json~bad_field;"},
-    {"", "application/json", "{\"one\": [1], \"many\": [[1]]}", 200, "one:bad_field;many=bad_field;json~missing_field;"},
+    {"", "application/json", "{\"one\": [1], \"many\": [[1]]}", 200,
+     "one:bad_field;many=bad_field;json~missing_field;"},
     {"", FORM, "json=%7B", 200, "one:missing_field;many=;json~bad_json;"},
     /* curl -d calls everything a form; what is JSON is taken as that */
     {"", FORM, "{\"one\": \"1\"}", 200, "one:1;many=;json~missing_field;"},
@@ -267,7 +265,9 @@ static void json_that_is_only_too_deep_is_counted(void **state)
     open_rig(&rig);
     int64_t hits = metric_value(METRIC_LIMIT_JSON);
     assert_int_equal(rig_status(rig_ask(&rig, "POST /read HTTP/1.1\r\nHost: h\r\nContent-Length: 18\r\n\r\n"
-                                              "{\"a\": [[[[1]]]] }  "), 0), 400);
+                                              "{\"a\": [[[[1]]]] }  "),
+                                0),
+                     400);
     assert_int_equal(metric_value(METRIC_LIMIT_JSON), hits + 1);
     assert_int_equal(rig_status(rig_ask(&rig, "POST /read HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\n{\"a\""), 0),
                      400);

@@ -71,10 +71,8 @@ static void handle_watch(void *ctx, struct request *req)
 }
 
 static const struct route routes[] = {
-    {HTTP_GET, "/hello", ROUTE_ANYONE, handle_hello},
-    {HTTP_POST, "/length", ROUTE_ANYONE, handle_length},
-    {HTTP_GET, "/wait", ROUTE_ANYONE, handle_wait},
-    {HTTP_POST, "/wait", ROUTE_ANYONE, handle_wait},
+    {HTTP_GET, "/hello", ROUTE_ANYONE, handle_hello}, {HTTP_POST, "/length", ROUTE_ANYONE, handle_length},
+    {HTTP_GET, "/wait", ROUTE_ANYONE, handle_wait},   {HTTP_POST, "/wait", ROUTE_ANYONE, handle_wait},
     {HTTP_GET, "/watch", ROUTE_ANYONE, handle_watch},
 };
 
@@ -416,15 +414,14 @@ static void the_body_limit_is_exact_with_a_length_and_without(void **state)
     (void)state;
     struct desk desk;
     struct http_limits limits = rig_limits();
-    char body[128], text[512];
+    char body[128] = "text=", text[512];
     limits.body_bytes = 100;
     desk_open(&desk, &limits);
     int64_t hits = metric_value(METRIC_LIMIT_BODY);
-    memset(body, 'b', sizeof(body));
-    memcpy(body, "text=", 5);
+    memset(body + strlen(body), 'b', sizeof(body) - strlen(body));
     for (int len = 100; len <= 101; len++) {
-        (void)snprintf(text, sizeof(text), "POST /length HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n%.*s",
-                       len, len, body);
+        (void)snprintf(text, sizeof(text), "POST /length HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n%.*s", len,
+                       len, body);
         struct rig_client *client = rig_ask(&desk.rig, text);
         assert_int_equal(rig_status(client, 0), len == 100 ? 200 : 413);
         if (len == 100)

@@ -97,9 +97,24 @@ static void shelf_open(struct shelf *shelf, unsigned max_age_s)
 static void shelf_close(struct shelf *shelf)
 {
     static const char *const names[] = {
-        "secret", "www/index.html", "www/app.js", "www/a b.CSS", "www/plain", "www/empty.txt", "www/sub/index.html",
-        "www/.hidden", "www/.git/config", "www/link.txt", "www/inside.js", "www/up", "www/big.png", "www/fifo",
-        "www/sub", "www/.git", "www", "",
+        "secret",
+        "www/index.html",
+        "www/app.js",
+        "www/a b.CSS",
+        "www/plain",
+        "www/empty.txt",
+        "www/sub/index.html",
+        "www/.hidden",
+        "www/.git/config",
+        "www/link.txt",
+        "www/inside.js",
+        "www/up",
+        "www/big.png",
+        "www/fifo",
+        "www/sub",
+        "www/.git",
+        "www",
+        "",
     };
     char path[256];
     rig_close(&shelf->rig);
@@ -179,10 +194,12 @@ static void there_is_no_way_out(void **state)
 {
     (void)state;
     static const char *const paths[] = {
-        "/../secret", "/%2e%2e/secret", "/..%2fsecret", "/sub/../../secret", "/sub/../app.js", "/./app.js",
-        "//etc/passwd", "/%2fetc/passwd", "//app.js", "/sub//index.html", "/link.txt", "/inside.js", "/up/secret",
-        "/up/www/app.js", "/.hidden", "/.git/config", "/%2ehidden", "/sub", "/sub/..", "/fifo", "/nothing",
-        "/app.js/", "/app.js/x", "/..\\secret", "/%5c..%5csecret", "/sub%5cindex.html", "/index.html%20",
+        "/../secret",        "/%2e%2e/secret", "/..%2fsecret",   "/sub/../../secret", "/sub/../app.js",
+        "/./app.js",         "//etc/passwd",   "/%2fetc/passwd", "//app.js",          "/sub//index.html",
+        "/link.txt",         "/inside.js",     "/up/secret",     "/up/www/app.js",    "/.hidden",
+        "/.git/config",      "/%2ehidden",     "/sub",           "/sub/..",           "/fifo",
+        "/nothing",          "/app.js/",       "/app.js/x",      "/..\\secret",       "/%5c..%5csecret",
+        "/sub%5cindex.html", "/index.html%20",
     };
     struct shelf shelf;
     shelf_open(&shelf, 0);

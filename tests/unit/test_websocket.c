@@ -220,7 +220,8 @@ static void a_subprotocol_is_confirmed_if_named(void **state)
     (void)state;
     struct booth booth;
     booth_open(&booth);
-    booth.client = rig_ask(&booth.rig, "GET /ws HTTP/1.1\r\nHost: h\r\nSec-WebSocket-Protocol: other, chat\r\n" UPGRADE "\r\n");
+    booth.client =
+        rig_ask(&booth.rig, "GET /ws HTTP/1.1\r\nHost: h\r\nSec-WebSocket-Protocol: other, chat\r\n" UPGRADE "\r\n");
     assert_true(rig_has_header(booth.client, "Sec-WebSocket-Protocol: chat"));
     booth_close(&booth);
 }
@@ -238,9 +239,11 @@ static void bad_handshakes_are_refused(void **state)
         {"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: short\r\n", 400,
          ERR_BAD_REQUEST},
         {"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZ!==\r\n", 400, ERR_BAD_REQUEST},
+         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZ!==\r\n",
+         400, ERR_BAD_REQUEST},
         {"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 8\r\n"
-         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", 426, ERR_BAD_REQUEST},
+         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+         426, ERR_BAD_REQUEST},
         {"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", 400,
          ERR_BAD_REQUEST},
         {"Origin: https://evil.example\r\n" UPGRADE, 403, ERR_BAD_ORIGIN},
@@ -286,8 +289,10 @@ static void frames_are_as_the_rfc_has_them(void **state)
         blob_unref(framed);
     }
     struct blob *binary = websocket_frame(SPAN_LITERAL("b"), false);
-    assert_memory_equal(binary->data, "\x82\x01"
-                                      "b", 3);
+    assert_memory_equal(binary->data,
+                        "\x82\x01"
+                        "b",
+                        3);
     blob_unref(binary);
 }
 
@@ -368,13 +373,13 @@ static void what_breaks_the_protocol_closes_with_its_code(void **state)
         size_t len;
         unsigned code;
     } cases[] = {
-        {0x81, "\xff", 1, 1007},           /* not UTF-8 */
-        {0x81, long_text, 1001, 1009},     /* one byte too long */
-        {0x80, "x", 1, 1002},              /* a continuation of nothing */
-        {0xc1, "x", 1, 1002},              /* an extension nobody has agreed on */
-        {0x83, "x", 1, 1002},              /* an opcode that is not one */
-        {0x09, "x", 1, 1002},              /* a ping in pieces */
-        {0x88, "\x03\xed", 2, 1002},       /* 1005 is not for the wire */
+        {0x81, "\xff", 1, 1007},       /* not UTF-8 */
+        {0x81, long_text, 1001, 1009}, /* one byte too long */
+        {0x80, "x", 1, 1002},          /* a continuation of nothing */
+        {0xc1, "x", 1, 1002},          /* an extension nobody has agreed on */
+        {0x83, "x", 1, 1002},          /* an opcode that is not one */
+        {0x09, "x", 1, 1002},          /* a ping in pieces */
+        {0x88, "\x03\xed", 2, 1002},   /* 1005 is not for the wire */
     };
     for (size_t i = 0; i < array_len(cases); i++) {
         struct booth booth;
@@ -496,7 +501,10 @@ static void our_close_sends_what_was_queued_and_is_not_told(void **state)
     websocket_close(&booth.websocket, 1001, SPAN_LITERAL("bye"));
     assert_int_equal(websocket_send(&booth.websocket, framed), ERR_GONE);
     blob_unref(framed);
-    expect_bytes(&booth, "\x81\x04last\x88\x05\x03\xe9" "bye", 13);
+    expect_bytes(&booth,
+                 "\x81\x04last\x88\x05\x03\xe9"
+                 "bye",
+                 13);
     assert_true(rig_until_eof(&booth.rig, booth.client));
     booth_close(&booth);
     assert_int_equal(booth.closed, 0);

@@ -15,17 +15,18 @@
 struct nereid;
 
 struct nereid_options {
-    enum dialect dialect;      /* where a request does not say */
-    const char *entity_prefix; /* outlives the adapter */
-    int64_t heartbeat_ms;      /* of silence, where a request does not say */
-    int64_t poll_wait_ms;      /* the longest wait of a poll */
-    uint32_t history_max;      /* messages of one page */
-    uint32_t attachments_max;  /* objects in one message */
+    enum dialect dialect;       /* where a request does not say */
+    const char *entity_prefix;  /* outlives the adapter */
+    int64_t heartbeat_ms;       /* of silence, where a request does not say */
+    int64_t poll_wait_ms;       /* the longest wait of a poll */
+    uint32_t history_max;       /* messages of one page */
+    uint32_t attachments_max;   /* objects in one message */
     uint32_t probes_per_minute; /* per address; 0: no limit */
 };
 
 /* All pointers outlive the adapter; `options` is copied. Null: no memory. */
-struct nereid *nereid_new(const struct nereid_options *options, struct hub *hub, struct loop *loop, struct conns *conns) must_check;
+struct nereid *nereid_new(const struct nereid_options *options, struct hub *hub, struct loop *loop,
+                          struct conns *conns) must_check;
 
 /* ERR_NO_MEMORY: nothing was mounted. */
 enum err nereid_mount(struct nereid *nereid, struct router *router) must_check;

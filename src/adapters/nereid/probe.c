@@ -40,7 +40,8 @@ static enum err send_mark(struct probe *probe)
     struct buf out = BUF_INIT;
     probe->mark++;
     buf_printf(&out, "{\"mark\":%lld,\"of\":%lld,\"timestamp\":\"%s\",\"pad\":\"%*s\"}\n", (long long)probe->mark,
-               (long long)probe->marks, time_format(clock_wall_us(loop_clock(probe->nereid->loop)), time), (int)probe->pad, "");
+               (long long)probe->marks, time_format(clock_wall_us(loop_clock(probe->nereid->loop)), time),
+               (int)probe->pad, "");
     enum err err = buf_failed(&out) ? ERR_NO_MEMORY : stream_write(&probe->stream, buf_span(&out));
     buf_fini(&out);
     return err;

@@ -21,6 +21,12 @@ static void send_fail(struct send_call *send, enum err err, const char *sentence
     send_end(send);
 }
 
+static void send_failed_field(struct send_call *send, enum err err, const char *field)
+{
+    buf_fini(&send->attachments);
+    call_fail_field(&send->call, err, field);
+}
+
 static void message_sent(void *ctx, enum err err, const struct append_result *result)
 {
     struct send_call *send = ctx;
@@ -30,18 +36,21 @@ static void message_sent(void *ctx, enum err err, const struct append_result *re
     }
     char id[ID_TEXT_SIZE], thread[ID_TEXT_SIZE];
     struct buf out = BUF_INIT;
-    buf_printf(&out, "{\"UUID\":\"%s\",\"thread\":\"%s\"}", id_format(result->id, id), id_format(result->thread, thread));
+    buf_printf(&out, "{\"UUID\":\"%s\",\"thread\":\"%s\"}", id_format(result->id, id),
+               id_format(result->thread, thread));
     reply_buf(send->call.req, &out);
     send_end(send);
 }
 
 static void send_to_thread(struct send_call *send, struct id thread)
 {
-    unsigned retry_s = 0;
+    struct refusal refusal;
     send->fields.thread = thread;
-    enum err err = hub_send(send->call.nereid->hub, &send->fields, message_sent, send, &retry_s);
-    if (err)
-        send_fail(send, err, NULL, retry_s);
+    enum err err = hub_send(send->call.nereid->hub, &send->fields, message_sent, send, &refusal);
+    if (err && refusal.field)
+        send_failed_field(send, err, refusal.field);
+    else if (err)
+        send_fail(send, err, NULL, refusal.retry_s);
 }
 
 static void thread_found(void *ctx, enum err err, const struct thread_record *thread)
@@ -77,7 +86,7 @@ static bool are_objects(const json_t *list)
 {
     size_t index;
     const json_t *item;
-    json_array_foreach(list, index, item)
+    json_array_foreach (list, index, item)
         if (!json_is_object(item))
             return false;
     return true;
@@ -124,12 +133,6 @@ static enum err read_message(struct send_call *send, const char **ret_field)
     if (!err)
         err = (*ret_field = "id", read_id(req, "id", &fields->id));
     return err;
-}
-
-static void send_failed_field(struct send_call *send, enum err err, const char *field)
-{
-    buf_fini(&send->attachments);
-    call_fail_field(&send->call, err, field);
 }
 
 static void send_to_users(struct send_call *send)

@@ -199,7 +199,8 @@ static void write_stanza(struct buf *out, const struct stanza_style *style, cons
 }
 
 void stanza_write_event(struct buf *out, const struct stanza_style *style, const struct event *event,
-                        void (*before)(struct buf *out, const struct event *event, size_t index), void (*after)(struct buf *out))
+                        void (*before)(struct buf *out, const struct event *event, size_t index),
+                        void (*after)(struct buf *out))
 {
     bool several = event->kind == EVENT_PRESENCE && style->dialect == DIALECT_MODULE;
     size_t count = several ? event->presence.count : 1;

@@ -68,7 +68,8 @@ static void feed_too_slow(struct feed *feed)
     const struct user *user = feed->session.user;
     struct span id = user_presence(user).user;
     metric_add(METRIC_LIMIT_QUEUE, 1);
-    log_event(LOG_INFO, "stream ended: slow reader", log_span("user", id), log_span("address", conn_address(&feed->stream.conn)),
+    log_event(LOG_INFO, "stream ended: slow reader", log_span("user", id),
+              log_span("address", conn_address(&feed->stream.conn)),
               log_int("queued_bytes", conn_queued(&feed->stream.conn)));
     feed_end(feed, ERR_SLOW_READER);
 }

@@ -18,7 +18,8 @@ static void write_members(struct buf *out, const struct stanza_style *style, con
         const struct member_record *member = &thread->members[i];
         if (i)
             buf_add_char(out, ',');
-        stanza_write_person(out, style, member->user.id, member->user.name, member->role == ROLE_OWNER ? "owner" : "guest");
+        stanza_write_person(out, style, member->user.id, member->user.name,
+                            member->role == ROLE_OWNER ? "owner" : "guest");
     }
     buf_add_char(out, ']');
 }
