@@ -37,17 +37,6 @@ static const struct method *const methods[AUTH_METHOD_COUNT] = {
     [AUTH_JWT] = &method_jwt,
 };
 
-bool auth_method_parse(struct span name, enum auth_method *ret_method)
-{
-    for (size_t i = 0; i < array_len(methods); i++) {
-        if (span_is(name, methods[i]->name)) {
-            *ret_method = (enum auth_method)i;
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool has_method(const struct auth *auth, const struct method *method)
 {
     for (size_t i = 0; i < auth->link_count; i++)

@@ -56,9 +56,6 @@ struct auth_options {
     int64_t jwt_skew_ms;        /* 0 to 60,000: how far clocks may be apart */
 };
 
-/* The method called `name` (`demo`, `basic`, `header`, `jwt`); false (and *ret_method untouched) if there is none. */
-bool auth_method_parse(struct span name, enum auth_method *ret_method) must_check;
-
 /* Reads the files and makes the chain. `loop` does the hashing; null where nothing will be asked (a check of the
  * configuration). `clock` (the loop's, or null for that) outlives the result. Null: something is wrong, and each
  * finding was logged as an error. */

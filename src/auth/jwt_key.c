@@ -292,7 +292,7 @@ static enum err add_jwk(struct jwt_keys *keys, const struct jwt_algorithm *algor
         return ERR_NO_MEMORY;
     struct span kid = json_text(json, "kid");
     if (kid.data)
-        key->kid = strndup(kid.data, kid.len);
+        key->kid = span_copy(kid);
     enum err err = kid.data && !key->kid ? ERR_NO_MEMORY : take_jwk(key, json, path);
     if (err) {
         key_free(key);

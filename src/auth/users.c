@@ -344,7 +344,7 @@ enum err auth_users_line(struct span user, struct span name, struct span passwor
     bool usable = user_valid(user) && !memchr(user.data, ':', user.len) && user.data[0] != '#' && name_valid(name);
     if (!usable || !password_valid(password))
         return ERR_BAD_FIELD;
-    char *copy = strndup(password.data, password.len);
+    char *copy = span_copy(password);
     if (!copy)
         return ERR_NO_MEMORY;
     enum err err = write_line(user, name, copy, ret_line);

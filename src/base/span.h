@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct span {
@@ -27,6 +28,18 @@ static inline bool span_equal(struct span a, struct span b)
 static inline bool span_is(struct span a, const char *text)
 {
     return span_equal(a, span_of(text));
+}
+
+/* A copy as a string, for the caller to free; null: no memory. */
+static inline char *span_copy(struct span span)
+{
+    char *copy = malloc(span.len + 1);
+    if (!copy)
+        return NULL;
+    if (span.len)
+        memcpy(copy, span.data, span.len);
+    copy[span.len] = '\0';
+    return copy;
 }
 
 #endif

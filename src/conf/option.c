@@ -90,7 +90,7 @@ static enum err set_text(const struct option_row *option, void *field, struct sp
     char **value = field;
     if (option->form && !option->form->good(text))
         return ERR_BAD_FIELD;
-    char *copy = strndup(text.data ? text.data : "", text.len);
+    char *copy = span_copy(text);
     if (!copy)
         return ERR_NO_MEMORY;
     free(*value);
@@ -114,7 +114,7 @@ static enum err list_add(struct conf_list *list, struct span item)
     if (!items)
         return ERR_NO_MEMORY;
     list->items = items;
-    items[list->count] = strndup(item.data, item.len);
+    items[list->count] = span_copy(item);
     if (!items[list->count])
         return ERR_NO_MEMORY;
     list->count++;

@@ -126,6 +126,10 @@ struct session {
     int64_t presence_mark;
     enum { SESSION_DETACHED, SESSION_FRESH, SESSION_REPLAY, SESSION_PAUSED, SESSION_LIVE } state;
     bool resume; /* starts with what came after `cursor` */
+
+    /* While ops->event gives what the session itself asked for: a presence snapshot, missed messages. No more of that comes than there are friends,
+     * or than a page holds, before the session goes on. */
+    bool catching_up;
 };
 
 struct attach {

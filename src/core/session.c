@@ -137,6 +137,15 @@ struct cursor session_cursor(const struct session *session)
 
 /* --- showing */
 
+/* Gives the session something it has asked for, and the reference away. */
+static void show_asked(struct session *session, struct event *take_event)
+{
+    session->catching_up = true;
+    session->ops->event(session, take_event);
+    session->catching_up = false;
+    event_unref(take_event);
+}
+
 void session_show_presence(struct session *session)
 {
     struct user *user = session->user;
@@ -147,8 +156,7 @@ void session_show_presence(struct session *session)
         return;
     }
     metric_add(METRIC_PRESENCE_OUT, 1);
-    session->ops->event(session, event);
-    event_unref(event);
+    show_asked(session, event);
 }
 
 static bool knows_presence(const struct session *session)
@@ -180,8 +188,7 @@ static void show_missed(struct session *session, struct message *message)
     }
     session->cursor = message->cursor;
     metric_add(METRIC_MESSAGES_OUT, 1);
-    session->ops->event(session, event);
-    event_unref(event);
+    show_asked(session, event);
 }
 
 /* A cursor from before the oldest message or from beyond the log's end (another store's, then) cannot be resumed. */
@@ -198,8 +205,7 @@ static void show_gap(struct session *session, const struct message_page *page)
         session_end(session, ERR_NO_MEMORY);
         return;
     }
-    session->ops->event(session, event);
-    event_unref(event);
+    show_asked(session, event);
 }
 
 static void show_page(struct session *session, const struct message_page *page)

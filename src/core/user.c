@@ -88,7 +88,7 @@ void users_forget(struct hub *hub)
 /* Replaces *text, null standing for empty. False: no memory, nothing changed. */
 static bool replace_text(char **text, struct span with)
 {
-    char *copy = with.len ? strndup(with.data, with.len) : NULL;
+    char *copy = with.len ? span_copy(with) : NULL;
     if (with.len && !copy)
         return false;
     free(*text);

@@ -201,11 +201,6 @@ struct http_server *http_server_open(struct loop *loop, struct conns *conns, str
     return server;
 }
 
-void http_server_set_limits(struct http_server *server, const struct http_limits *limits)
-{
-    server->limits = *limits;
-}
-
 size_t http_server_count(const struct http_server *server)
 {
     return server->client_count;

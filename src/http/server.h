@@ -41,9 +41,6 @@ struct http_limits {
 struct http_server *http_server_open(struct loop *loop, struct conns *conns, struct router *router,
                                      const struct http_limits *limits) must_check;
 
-/* New limits for later requests. header_bytes holds for later connections, and not above what the server was opened with. */
-void http_server_set_limits(struct http_server *server, const struct http_limits *limits);
-
 /* Takes an accepted non-blocking socket and its lease. They are always consumed: without memory the connection is closed. */
 void http_server_take(struct http_server *server, int take_fd, struct peer *take_lease);
 

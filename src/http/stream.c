@@ -36,6 +36,11 @@ enum err stream_send(struct stream *stream, struct blob *framed)
     return conn_send(&stream->conn, framed);
 }
 
+enum err stream_send_paced(struct stream *stream, struct blob *framed)
+{
+    return conn_send_paced(&stream->conn, framed);
+}
+
 enum err stream_write(struct stream *stream, struct span payload)
 {
     struct blob *framed = stream->chunked ? stream_chunk(payload) : blob_copy(payload);

@@ -52,6 +52,9 @@ struct blob *stream_chunk(struct span payload) must_check;
 /* Queues bytes that are framed as the stream needs (stream->chunked: by stream_chunk). Errors as conn_send. */
 enum err stream_send(struct stream *stream, struct blob *framed) must_check;
 
+/* The same without the cap, for what its sender paces by itself; see conn_send_paced. */
+enum err stream_send_paced(struct stream *stream, struct blob *framed) must_check;
+
 /* Frames and queues a copy of `payload` (not empty), for what only this stream gets. Errors as conn_send. */
 enum err stream_write(struct stream *stream, struct span payload) must_check;
 

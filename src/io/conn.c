@@ -97,11 +97,6 @@ void conns_free(struct conns *conns)
     conns_fini(conns);
 }
 
-void conns_set_limits(struct conns *conns, struct conns_limits limits)
-{
-    conns->limits = limits;
-}
-
 struct loop *conns_loop(const struct conns *conns)
 {
     return conns->loop;
@@ -180,6 +175,7 @@ static void queue_free_if_empty(struct conn *conn)
     free(conn->queue);
     conn->queue = NULL;
     conn->queue_first = conn->queue_cap = 0;
+    conn->paced_bytes = 0;
 }
 
 /* Takes `sent` bytes off the front. */
@@ -389,18 +385,30 @@ enum err conn_open(struct conn *conn, struct conns *conns, const struct conn_ops
     return OK;
 }
 
+static enum err conn_queue(struct conn *conn, struct blob *blob)
+{
+    enum err err = queue_add(conn, blob);
+    if (!err)
+        mark_dirty(conn);
+    return err;
+}
+
 enum err conn_send(struct conn *conn, struct blob *blob)
 {
     if (conn->state != CONN_OPEN)
         return ERR_GONE;
     uint64_t queue_bytes = (uint64_t)conn->queue_bytes + blob->len;
-    if (conn->queue_count && queue_bytes > conn->conns->limits.queue_bytes)
-        return ERR_SLOW_READER;
-    enum err err = queue_add(conn, blob);
-    if (err)
-        return err;
-    mark_dirty(conn);
-    return OK;
+    uint64_t cap = (uint64_t)conn->conns->limits.queue_bytes + conn->paced_bytes;
+    return conn->queue_count && queue_bytes > cap ? ERR_SLOW_READER : conn_queue(conn, blob);
+}
+
+enum err conn_send_paced(struct conn *conn, struct blob *blob)
+{
+    if (conn->state != CONN_OPEN)
+        return ERR_GONE;
+    enum err err = conn_queue(conn, blob);
+    conn->paced_bytes += err ? 0 : blob->len;
+    return err;
 }
 
 void conn_finish(struct conn *conn, struct blob *last)

@@ -54,6 +54,7 @@ struct conn {
     struct blob **queue;      /* a ring of `queue_cap` owned references; null while nothing is queued */
     struct conn *next, *prev; /* in the list that `listed` names */
     uint32_t queue_bytes;     /* not yet sent */
+    uint32_t paced_bytes;     /* queued by conn_send_paced since the queue was last empty */
     uint32_t sent_bytes;      /* of the first blob */
     uint32_t finish_ms;       /* when a finishing conn is cut off, low 32 bits of the loop's time */
     int fd;
@@ -74,8 +75,6 @@ struct conns *conns_new(struct loop *loop, struct conns_limits limits) must_chec
 /* Every conn has been freed. Null is allowed. */
 void conns_free(struct conns *conns);
 
-void conns_set_limits(struct conns *conns, struct conns_limits limits);
-
 struct loop *conns_loop(const struct conns *conns);
 
 /* Connections from conn_open until ops->free. */
@@ -88,6 +87,10 @@ enum err conn_open(struct conn *conn, struct conns *conns, const struct conn_ops
 /* Queues a reference to `blob` (not empty). ERR_SLOW_READER: the queue would exceed its cap and nothing was queued; an empty queue
  * takes a blob of any size. ERR_NO_MEMORY: nothing was queued. ERR_GONE: the connection is over or finishing. */
 enum err conn_send(struct conn *conn, struct blob *blob) must_check;
+
+/* The same for what its sender paces by itself, waiting for ops->drained before it goes on: it is not refused for the cap, and while it waits it
+ * does not count against others. Errors: ERR_NO_MEMORY, ERR_GONE. */
+enum err conn_send_paced(struct conn *conn, struct blob *blob) must_check;
 
 /* Sends what is queued, then `last` (may be null; the cap does not apply to it), then a FIN, and closes when the peer has closed too or the
  * deadline is over. (Closing at once while bytes of the peer are unread would send an RST, which can destroy what was sent.) */

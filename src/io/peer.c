@@ -63,11 +63,6 @@ void peers_free(struct peers *peers)
     free(peers);
 }
 
-void peers_set_limits(struct peers *peers, struct peer_limits limits)
-{
-    peers->limits = limits;
-}
-
 uint32_t peers_count(const struct peers *peers)
 {
     return peers->leases;

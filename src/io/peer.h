@@ -33,9 +33,6 @@ struct peers *peers_new(struct peer_limits limits) must_check;
 /* All leases have been given back. Null is allowed. */
 void peers_free(struct peers *peers);
 
-/* New limits for later connections; those that are there stay. */
-void peers_set_limits(struct peers *peers, struct peer_limits limits);
-
 /* A lease for a connection from `address` (any family; all that are not IP count as one peer without an address). ERR_TOO_MANY,
  * counted in the metrics: a limit is reached. ERR_NO_MEMORY. Keeps METRIC_CONNECTIONS. */
 enum err peer_admit(struct peers *peers, const struct sockaddr *address, struct peer **ret_lease) must_check;

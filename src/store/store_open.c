@@ -18,12 +18,6 @@ static const struct {
     {"sqlite:", sqlite_store_open},
 };
 
-static const char *const durability_words[DURABILITY_COUNT] = {
-#define ROW(name, word) [name] = word,
-    DURABILITY_TABLE(ROW)
-#undef ROW
-};
-
 static int64_t system_now_ms(const struct clock *clock unused_arg)
 {
     struct timespec now;
@@ -67,15 +61,4 @@ enum err store_open(struct loop *loop, const char *url, const struct store_optio
     if (!with_clock.clock)
         with_clock.clock = &system_clock;
     return open(loop, rest, &with_clock, ret_store);
-}
-
-bool durability_parse(struct span word, enum durability *ret_durability)
-{
-    for (unsigned i = 0; i < DURABILITY_COUNT; i++) {
-        if (span_is(word, durability_words[i])) {
-            *ret_durability = (enum durability)i;
-            return true;
-        }
-    }
-    return false;
 }

@@ -19,17 +19,12 @@
 struct loop;
 struct store;
 
-/* name, word in the configuration. What survives the loss of power, once acknowledged: */
-#define DURABILITY_TABLE(ROW)                                                                                          \
-    ROW(DURABILITY_FULL, "full")     /* everything */                                                                  \
-    ROW(DURABILITY_NORMAL, "normal") /* everything but perhaps the last seconds; never a torn database */              \
-    ROW(DURABILITY_OFF, "off")       /* nothing is promised; the end of the process alone loses nothing */
-
+/* What survives the loss of power, once acknowledged. */
 enum durability {
-#define ROW(name, word) name,
-    DURABILITY_TABLE(ROW)
-#undef ROW
-        DURABILITY_COUNT
+    DURABILITY_FULL,   /* everything */
+    DURABILITY_NORMAL, /* everything but perhaps the last seconds; never a torn database */
+    DURABILITY_OFF,    /* nothing is promised; the end of the process alone loses nothing */
+    DURABILITY_COUNT
 };
 
 struct store_options {
@@ -47,8 +42,5 @@ struct store_options {
  * version or in use by another process. ERR_NO_MEMORY. Each is logged with its reason; a file that was refused is not changed. */
 enum err store_open(struct loop *loop, const char *url, const struct store_options *options,
                     struct store **ret_store) must_check;
-
-/* False, and *ret_durability untouched, for an unknown word. */
-bool durability_parse(struct span word, enum durability *ret_durability) must_check;
 
 #endif

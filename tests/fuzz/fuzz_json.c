@@ -3,7 +3,8 @@
  * JSON from arbitrary bytes: the first byte is the depth that is allowed, the rest the text.
  *
  * Invariants: invalid UTF-8 is refused as that and nothing else is. What passes is no deeper than allowed, and passes again as the
- * same value when it is written. Its strings come back from our own writer.
+ * same value when it is written. Its strings come back from our own writer. Without white space it is the same value on one line, and each
+ * member of an object is found where it is written.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -58,6 +59,35 @@ static void check_again(json_t *json, unsigned depth_max)
     free(text);
 }
 
+static void check_text_of(struct span text, json_t *value, unsigned depth_max)
+{
+    json_t *again = NULL;
+    require(json_parse(text, depth_max, &again) == OK && json_equal(value, again));
+    json_decref(again);
+}
+
+/* A key that is written with escapes is not found. */
+static void check_members(struct span text, json_t *json, unsigned depth_max)
+{
+    const char *key;
+    json_t *value;
+    struct span found;
+    json_object_foreach (json, key, value)
+        if (json_find_value(text, key, &found))
+            check_text_of(found, value, depth_max);
+        else
+            require(memchr(text.data, '\\', text.len));
+}
+
+static void check_minified(struct span text, json_t *json, unsigned depth_max)
+{
+    struct buf buf = BUF_INIT;
+    json_minify(&buf, text);
+    require(!memchr(buf.data, '\n', buf.len) && !memchr(buf.data, '\r', buf.len));
+    check_text_of(buf_span(&buf), json, depth_max);
+    buf_fini(&buf);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size == 0)
@@ -71,6 +101,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!err) {
         check_value(json, depth_max);
         check_again(json, depth_max);
+        check_members(text, json, depth_max);
+        check_minified(text, json, depth_max);
         json_decref(json);
     }
     return 0;

@@ -2,7 +2,7 @@
 /*
  * Failing memory: lets a chosen allocation fail.
  *
- * Only for programs linked with -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strndup. The fake store's own allocations neither
+ * Only for programs linked with -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc. The fake store's own allocations neither
  * fail nor count.
  */
 #ifndef TESTS_LIB_FAILING_MEMORY_H

@@ -324,16 +324,6 @@ static void a_store_in_memory_forgets(void **state)
     h->factory = &factory;
 }
 
-static void durability_has_words(void **state)
-{
-    (void)state;
-    enum durability durability = DURABILITY_COUNT;
-    assert_true(durability_parse(SPAN_LITERAL("normal"), &durability));
-    assert_int_equal(durability, DURABILITY_NORMAL);
-    assert_false(durability_parse(SPAN_LITERAL("none"), &durability));
-    assert_int_equal(durability, DURABILITY_NORMAL);
-}
-
 static void without_a_clock_the_systems_is_used(void **state)
 {
     struct harness *h = *state;
@@ -686,7 +676,6 @@ static const struct CMUnitTest tests[] = {
     CASE(urls_of_other_stores_are_refused),
     CASE(a_path_is_taken_literally),
     CASE(a_store_in_memory_forgets),
-    CASE(durability_has_words),
     CASE(without_a_clock_the_systems_is_used),
     CASE(every_durability_works),
     CASE(what_was_acknowledged_survives_kill_9),

@@ -191,6 +191,12 @@ describe('sending', { concurrency: 6 }, () => {
     assert.equal((await stream.message('')).attachments.length, 2, 'with attachments the text may be missing');
     await alice.send({ to: 'bob', message: 'none', attachments: [] });
     assert.deepEqual((await stream.message('none')).attachments, []);
+
+    const exact = '[{"price":1.50,"third":0.33333333333333333333333333,"far":1e3}]';
+    const body = `{ "to": "bob", "message": "numbers", "attachments" : ${exact.replaceAll(',', ' ,\n ')} }`;
+    const answer = await alice.request('POST', '/send-message', { body, headers: { 'Content-Type': 'application/json' } });
+    assert.equal(answer.status, 200);
+    assert.ok((await bob.get('/threads')).text.includes(`"attachments":${exact}`), 'numbers are not rounded');
   });
 
   test('bounds text and attachments', async (t) => {

@@ -477,6 +477,18 @@ describe('the end of a stream', { concurrency: 6 }, () => {
     assert.equal(seen.length + resumed.messages.length, count + 1, 'nothing lost, nothing doubled');
   });
 
+  test('who resumes is not cut for what was missed, however much it grows on the wire', async (t) => {
+    const gateway = await startGateway(t, { 'limits.queue': '4K' });
+    const [alice, bob] = await gateway.people('alice', 'bob');
+    const thread = await bob.thread('alice');
+    const texts = Array.from({ length: 40 }, (_, i) => `${i} ${'<'.repeat(3000)}`);
+    for (const text of texts) await bob.say(thread, text);
+    const resumed = await alice.stream({ since: 0 });
+    await resumed.message(texts.at(-1));
+    assert.deepEqual(resumed.texts, texts);
+    assert.equal(await gateway.limitHits('queue'), 0);
+  });
+
   test('many streams of one user all get everything', async (t) => {
     const gateway = await startGateway(t);
     const [alice, bob] = await gateway.people('alice', 'bob');

@@ -216,21 +216,6 @@ static void logs_never_hold_credentials(void **state)
     auth_free(auth);
 }
 
-static void methods_have_names(void **state)
-{
-    (void)state;
-    static const char *const names[] = {"demo", "basic", "header", "jwt"};
-    for (size_t i = 0; i < array_len(names); i++) {
-        enum auth_method method = AUTH_METHOD_COUNT;
-        assert_true(auth_method_parse(span_of(names[i]), &method));
-        assert_int_equal(method, i);
-    }
-    enum auth_method untouched = AUTH_METHOD_COUNT;
-    assert_false(auth_method_parse(SPAN_LITERAL("Demo"), &untouched));
-    assert_false(auth_method_parse(SPAN_LITERAL(""), &untouched));
-    assert_int_equal(untouched, AUTH_METHOD_COUNT);
-}
-
 static void a_chain_needs_each_method_once(void **state)
 {
     (void)state;
@@ -514,7 +499,6 @@ int main(void)
         TEST(no_credentials_are_no_failure),
         TEST(unknown_schemes_are_refused),
         TEST(logs_never_hold_credentials),
-        TEST(methods_have_names),
         TEST(a_chain_needs_each_method_once),
         TEST(all_findings_are_logged_at_once),
         TEST(the_challenge_suits_the_methods),

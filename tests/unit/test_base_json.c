@@ -132,6 +132,30 @@ static void a_member_is_text_only_if_it_is_a_string(void **state)
     json_decref(json);
 }
 
+static void a_value_is_found_where_it_is_written(void **state)
+{
+    (void)state;
+    struct span object = span_of(" { \"a\" : 1.50 ,\n\"b\":[ {\"c\":\"}]\\\"\"} , 2 ]\t,\"d\":\"x\"} ");
+    struct span found = {0};
+    assert_true(json_find_value(object, "a", &found));
+    assert_true(span_is(found, "1.50"));
+    assert_true(json_find_value(object, "b", &found));
+    assert_true(span_is(found, "[ {\"c\":\"}]\\\"\"} , 2 ]"));
+    assert_true(json_find_value(object, "d", &found));
+    assert_true(span_is(found, "\"x\""));
+    assert_false(json_find_value(object, "c", &found));
+    assert_false(json_find_value(span_of("{}"), "a", &found));
+}
+
+static void minified_text_has_its_spaces_in_strings_only(void **state)
+{
+    (void)state;
+    struct buf out = BUF_INIT;
+    json_minify(&out, span_of(" [ 1.50 ,\r\n{ \"a b\" : \"c \\\" d\" } ]\t"));
+    assert_true(span_is(buf_span(&out), "[1.50,{\"a b\":\"c \\\" d\"}]"));
+    buf_fini(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -146,6 +170,8 @@ int main(void)
         cmocka_unit_test(brackets_in_strings_do_not_count),
         cmocka_unit_test(a_million_brackets_cost_nothing),
         cmocka_unit_test(a_member_is_text_only_if_it_is_a_string),
+        cmocka_unit_test(a_value_is_found_where_it_is_written),
+        cmocka_unit_test(minified_text_has_its_spaces_in_strings_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

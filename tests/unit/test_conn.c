@@ -90,7 +90,7 @@ static struct line *line_open(const struct conn_ops *ops)
     assert_non_null(line->got);
     line->loop = loop_new();
     line->conns = conns_new(line->loop, (struct conns_limits){QUEUE_BYTES, FINISH_MS});
-    line->peers = peers_new((struct peer_limits){.connections = 1});
+    line->peers = peers_new((struct peer_limits){.connections = 100});
     assert_int_equal(peer_admit(line->peers, &address, &lease), OK);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
     line->peer = ends[1];
@@ -230,6 +230,26 @@ static void the_cap_is_exact(void **state)
     turn(line);
     assert_int_equal(line->got_len, QUEUE_BYTES);
     blob_unref(half);
+    line_close(line);
+}
+
+static void what_is_paced_is_never_refused_and_does_not_count(void **state)
+{
+    (void)state;
+    struct line *line = line_open(&without_input);
+    struct blob *whole = blob_new(QUEUE_BYTES);
+    memset(whole->data, 'p', whole->len);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(conn_send_paced(&line->conn, whole), OK);
+    assert_int_equal(conn_send(&line->conn, whole), OK);
+    assert_int_equal(send_text(line, "x"), ERR_SLOW_READER);
+    while (line->got_len < 4 * QUEUE_BYTES)
+        turn(line);
+    /* Once the queue has been empty the cap is what it was. */
+    assert_int_equal(conn_send(&line->conn, whole), OK);
+    assert_int_equal(send_text(line, "x"), ERR_SLOW_READER);
+    turn(line);
+    blob_unref(whole);
     line_close(line);
 }
 
@@ -394,7 +414,6 @@ static void many_connections_end_in_one_turn(void **state)
     struct line *line = line_open(&without_input);
     static struct line others[COUNT];
     struct sockaddr address = {.sa_family = AF_UNIX};
-    peers_set_limits(line->peers, (struct peer_limits){.connections = COUNT + 1});
     int ends[COUNT][2];
     for (int i = 0; i < COUNT; i++) {
         struct peer *lease;
@@ -434,6 +453,7 @@ int main(void)
         cmocka_unit_test(what_is_sent_while_drained_leaves_too),
         cmocka_unit_test(a_slow_reader_is_refused_more_and_catches_up),
         cmocka_unit_test(the_cap_is_exact),
+        cmocka_unit_test(what_is_paced_is_never_refused_and_does_not_count),
         cmocka_unit_test(bytes_are_given_to_whoever_wants_them),
         cmocka_unit_test(bytes_nobody_wants_are_thrown_away_and_the_end_behind_them_is_seen),
         cmocka_unit_test(a_peer_that_closes_is_told_once),

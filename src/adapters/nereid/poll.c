@@ -19,6 +19,7 @@ struct poll_call {
     struct id token;
     struct buf stanzas; /* separated by commas */
     int64_t wait_s;
+    enum err why; /* the hub ended the session */
 };
 
 static struct poll_call *poll_of(struct session *session)
@@ -66,7 +67,11 @@ static void poll_answer(struct poll_call *poll, struct cursor at)
 static void poll_timer_fired(struct timer *timer)
 {
     struct poll_call *poll = container_of(timer, struct poll_call, timer);
-    poll_answer(poll, session_cursor(&poll->session));
+    /* Who waits when the server goes down is told what there is, like anybody else. */
+    if (poll->why && poll->why != ERR_SHUTTING_DOWN)
+        poll_fail(poll, poll->why);
+    else
+        poll_answer(poll, session_cursor(&poll->session));
 }
 
 /* What else comes in this turn goes into the same envelope. */
@@ -99,10 +104,8 @@ static void poll_settled(struct session *session, bool more)
 static void poll_closed_by_hub(struct session *session, enum err why)
 {
     struct poll_call *poll = poll_of(session);
-    if (why == ERR_SHUTTING_DOWN)
-        poll_answer(poll, poll->session.cursor);
-    else
-        poll_fail(poll, why);
+    poll->why = why;
+    answer_soon(poll);
 }
 
 static const struct session_ops poll_session_ops = {

@@ -76,15 +76,25 @@ static void feed_too_slow(struct feed *feed)
 
 /* --- sending */
 
-static void feed_send(struct feed *feed, struct blob *blob)
+static void feed_sent(struct feed *feed, enum err err)
 {
-    enum err err = blob ? stream_send(&feed->stream, blob) : ERR_NO_MEMORY;
     if (err == ERR_SLOW_READER)
         feed_too_slow(feed);
     else if (err == ERR_NO_MEMORY)
         feed_end(feed, err);
     else
         feed->sent_ms = loop_now_ms(feed->nereid->loop);
+}
+
+static void feed_send(struct feed *feed, struct blob *blob)
+{
+    feed_sent(feed, blob ? stream_send(&feed->stream, blob) : ERR_NO_MEMORY);
+}
+
+/* What the hub gives only as fast as the reader takes it. */
+static void feed_send_paced(struct feed *feed, struct blob *blob)
+{
+    feed_sent(feed, blob ? stream_send_paced(&feed->stream, blob) : ERR_NO_MEMORY);
 }
 
 static void feed_send_new(struct feed *feed, struct blob *take_blob)
@@ -97,7 +107,11 @@ static void feed_event(struct session *session, struct event *event)
 {
     struct feed *feed = feed_of_session(session);
     struct wire wire = feed_wire(feed);
-    feed_send(feed, wire_event(&wire, event, feed->nereid->first_slot));
+    struct blob *blob = wire_event(&wire, event, feed->nereid->first_slot);
+    if (session->catching_up)
+        feed_send_paced(feed, blob);
+    else
+        feed_send(feed, blob);
 }
 
 static void feed_settled(struct session *session unused_arg, bool more unused_arg)

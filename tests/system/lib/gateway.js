@@ -68,6 +68,7 @@ export class Gateway {
     this.stdout = '';
     this.stderr = '';
     this.exit = null;
+    this.wasAsked = false;
     this.child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     this.child.stdout.setEncoding('utf8').on('data', (text) => (this.stdout += text));
     this.child.stderr.setEncoding('utf8').on('data', (text) => (this.stderr += text));
@@ -148,6 +149,7 @@ export class Gateway {
   }
 
   signal(name) {
+    this.wasAsked ||= name !== 'SIGHUP'; // to end
     this.child.kill(name);
   }
 
@@ -199,7 +201,11 @@ export class Gateway {
 
   async cleanUp() {
     this.closeClients();
-    if (!this.running) return;
+    if (!this.running) {
+      if (this.wasAsked) return;
+      console.error(this.stderr); /* the test has failed by now, and tells its own error only */
+      assert.fail(`nereidd ended by itself: ${JSON.stringify(this.exit)}`);
+    }
     try {
       await this.stop();
     } finally {
