@@ -172,21 +172,31 @@ static enum err check_language(struct span tag)
     return good ? OK : ERR_BAD_FIELD;
 }
 
+static enum err first_of(enum err a, enum err b)
+{
+    return a ? a : b;
+}
+
 /* On error *ret_field names what is wrong. */
 static enum err check_message(const struct hub *hub, const struct message_fields *fields, const char **ret_field)
 {
-    *ret_field = "text";
-    enum err err = check_size(fields->text, hub->options.text_max, METRIC_LIMIT_TEXT);
-    if (!err)
-        err = check_text(fields->text);
-    if (!err)
-        err = (*ret_field = "attachments",
-               check_size(fields->attachments, hub->options.attachments_max, METRIC_LIMIT_ATTACHMENTS));
-    if (!err)
-        err = (*ret_field = "subject", check_subject(fields->subject));
-    if (!err)
-        err = (*ret_field = "language", check_language(fields->language));
-    return err;
+    const struct hub_options *max = &hub->options;
+    const struct {
+        const char *field;
+        enum err err;
+    } checks[] = {
+        {"text", first_of(check_size(fields->text, max->text_max, METRIC_LIMIT_TEXT), check_text(fields->text))},
+        {"attachments", check_size(fields->attachments, max->attachments_max, METRIC_LIMIT_ATTACHMENTS)},
+        {"subject", check_subject(fields->subject)},
+        {"language", check_language(fields->language)},
+    };
+    for (size_t i = 0; i < array_len(checks); i++) {
+        if (checks[i].err) {
+            *ret_field = checks[i].field;
+            return checks[i].err;
+        }
+    }
+    return OK;
 }
 
 struct sending {

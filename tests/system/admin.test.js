@@ -9,7 +9,10 @@ import { RawSocket, exchange } from './lib/raw.js';
 describe('the admin listener', { concurrency: 4 }, () => {
   test('says that it lives and is ready', async (t) => {
     const gateway = await startGateway(t);
-    for (const [path, word] of [['/healthz', 'ok\n'], ['/readyz', 'ready\n']]) {
+    for (const [path, word] of [
+      ['/healthz', 'ok\n'],
+      ['/readyz', 'ready\n'],
+    ]) {
       const { status, headers, body } = await gateway.admin(path);
       assert.deepEqual([status, body], [200, word]);
       assert.match(headers['content-type'], /^text\/plain/);
@@ -17,10 +20,12 @@ describe('the admin listener', { concurrency: 4 }, () => {
     }
   });
 
-  test('has nothing else, and the clients\' listener has nothing of it', async (t) => {
+  test("has nothing else, and the clients' listener has nothing of it", async (t) => {
     const gateway = await startGateway(t);
-    for (const path of ['/', '/nereid-chat/get-friends', '/metrics/', '/debug']) assert.equal((await gateway.admin(path)).status, 404, path);
-    for (const path of ['/metrics', '/healthz', '/readyz']) assert.equal((await fetch(gateway.url + path)).status, 404, path);
+    for (const path of ['/', '/nereid-chat/get-friends', '/metrics/', '/debug'])
+      assert.equal((await gateway.admin(path)).status, 404, path);
+    for (const path of ['/metrics', '/healthz', '/readyz'])
+      assert.equal((await fetch(gateway.url + path)).status, 404, path);
     assert.equal((await fetch(`${gateway.adminUrl}/metrics`, { method: 'POST' })).status, 405);
   });
 
@@ -45,7 +50,11 @@ describe('metrics', { concurrency: 4 }, () => {
       assert.match(name, /^nereidd_[a-z_]+$/);
       assert.equal(type === 'counter', name.endsWith('_total'), `${name} is named as a ${type} is`);
     }
-    for (const name of samples.keys()) assert.ok(types.has(name.replace(/\{.*/, '').replace(/_(bucket|sum|count)$/, '')) || types.has(name.replace(/\{.*/, '')), name);
+    for (const name of samples.keys())
+      assert.ok(
+        types.has(name.replace(/\{.*/, '').replace(/_(bucket|sum|count)$/, '')) || types.has(name.replace(/\{.*/, '')),
+        name,
+      );
     assert.ok([...samples.keys()].some((name) => /^nereidd_build_info\{version="[^"]+"\}$/.test(name)));
   });
 
@@ -81,10 +90,16 @@ describe('metrics', { concurrency: 4 }, () => {
     const name = 'nereidd_store_commit_seconds';
     const buckets = [...samples].filter(([key]) => key.startsWith(`${name}_bucket`));
     const bounds = buckets.map(([key]) => Number(/le="([^"]+)"/.exec(key)[1].replace('+Inf', 'Infinity')));
-    assert.deepEqual(bounds, [...bounds].sort((a, b) => a - b));
+    assert.deepEqual(
+      bounds,
+      [...bounds].sort((a, b) => a - b),
+    );
     assert.equal(bounds.at(-1), Infinity);
     const counts = buckets.map(([, count]) => count);
-    assert.ok(counts.every((count, i) => i === 0 || count >= counts[i - 1]), 'each holds those below it');
+    assert.ok(
+      counts.every((count, i) => i === 0 || count >= counts[i - 1]),
+      'each holds those below it',
+    );
     assert.equal(counts.at(-1), samples.get(`${name}_count`));
     assert.equal(samples.get(`${name}_count`), samples.get('nereidd_store_commits_total'));
     assert.ok(samples.get(`${name}_count`) >= 50);

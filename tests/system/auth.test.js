@@ -26,6 +26,10 @@ async function userLine(user, name, password) {
   return stdout;
 }
 
+// A request by hand, with these header lines.
+const asking = (...lines) =>
+  [`GET ${BASE}/get-friends HTTP/1.1`, 'Host: x', 'Connection: close', ...lines, '', ''].join('\r\n');
+
 describe('demo', { concurrency: 4 }, () => {
   test('lets anybody in under the name they give, with any password', async (t) => {
     const gateway = await startGateway(t);
@@ -45,13 +49,23 @@ describe('demo', { concurrency: 4 }, () => {
 
   test('nor credentials that are malformed', async (t) => {
     const gateway = await startGateway(t);
-    const bad = ['Basic', 'Basic ', 'Basic !!!', 'Basic YWxpY2U', 'Basic YWxpY2U=', `Basic ${Buffer.from([0xff, 0x3a, 0x78]).toString('base64')}`, 'Digest username="alice"',
-      'alice:x', `Basic ${'YWxp'.repeat(1500)}`, `Bearer ${'x'.repeat(5000)}`];
+    const bad = [
+      'Basic',
+      'Basic ',
+      'Basic !!!',
+      'Basic YWxpY2U',
+      'Basic YWxpY2U=',
+      `Basic ${Buffer.from([0xff, 0x3a, 0x78]).toString('base64')}`,
+      'Digest username="alice"',
+      'alice:x',
+      `Basic ${'YWxp'.repeat(1500)}`,
+      `Bearer ${'x'.repeat(5000)}`,
+    ];
     for (const authorization of bad) {
-      const { responses } = await exchange(gateway, `GET ${BASE}/get-friends HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: ${authorization}\r\n\r\n`);
+      const { responses } = await exchange(gateway, asking(`Authorization: ${authorization}`));
       assert.equal(responses[0].status, 401, authorization.slice(0, 40));
     }
-    const twice = `GET ${BASE}/get-friends HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: ${basic('a')}\r\nAuthorization: ${basic('b')}\r\n\r\n`;
+    const twice = asking(`Authorization: ${basic('a')}`, `Authorization: ${basic('b')}`);
     assert.equal((await exchange(gateway, twice)).responses[0].status, 401);
   });
 
@@ -69,7 +83,9 @@ describe('demo', { concurrency: 4 }, () => {
 describe('basic', { concurrency: 4 }, () => {
   async function startWithUsers(t, options = {}) {
     const folder = await makeFolder(t);
-    const text = `# who may log in\n\n${await userLine('alice', 'Alice: Liddell', PASSWORD)}${await userLine('bob', 'Bob', 'geheim')}`;
+    const alice = await userLine('alice', 'Alice: Liddell', PASSWORD);
+    const bob = await userLine('bob', 'Bob', 'geheim');
+    const text = `# who may log in\n\n${alice}${bob}`;
     const file = await writeFile(folder, 'users', text);
     const gateway = await startGateway(t, { 'auth.methods': 'basic', 'auth.users': file, ...options });
     gateway.secrets.add(PASSWORD).add('geheim');
@@ -81,7 +97,14 @@ describe('basic', { concurrency: 4 }, () => {
     const alice = gateway.person('alice', { password: PASSWORD });
     const stream = await alice.stream();
     assert.equal((await stream.presence('alice')).displayName, 'Alice: Liddell');
-    for (const [user, password] of [['alice', 'wrong'], ['alice', ''], ['alice', `${PASSWORD} `], ['bob', PASSWORD], ['carol', PASSWORD], ['Alice', PASSWORD]]) {
+    for (const [user, password] of [
+      ['alice', 'wrong'],
+      ['alice', ''],
+      ['alice', `${PASSWORD} `],
+      ['bob', PASSWORD],
+      ['carol', PASSWORD],
+      ['Alice', PASSWORD],
+    ]) {
       const answer = await gateway.person(user, { password }).get('/get-friends');
       assert.equal(answer.status, 401);
       assert.match(answer.headers.get('www-authenticate'), /^Basic realm="[^"]+", charset="UTF-8"$/);
@@ -112,7 +135,9 @@ describe('basic', { concurrency: 4 }, () => {
 
   test('a burst of guesses gets no more through than the limit', async (t) => {
     const { gateway } = await startWithUsers(t, { 'limits.login_failures': 4 });
-    const guesses = await Promise.all(Array.from({ length: 20 }, (_, i) => gateway.person('alice', { password: `${i}` }).get('/get-friends')));
+    const guesses = await Promise.all(
+      Array.from({ length: 20 }, (_, i) => gateway.person('alice', { password: `${i}` }).get('/get-friends')),
+    );
     const through = guesses.filter(({ status }) => status === 401).length;
     assert.ok(through === 4 || through === 5, `${through}: two are checked at a time`);
     assert.equal(guesses.filter(({ status }) => status === 429).length, 20 - through);
@@ -167,12 +192,16 @@ describe('header', { concurrency: 4 }, () => {
   };
 
   test('believes the proxies it trusts', async (t) => {
-    const gateway = await startGateway(t, { 'auth.methods': 'header', 'auth.trusted': '127.0.0.0/8', 'auth.name_header': 'X-Name' });
+    const gateway = await startGateway(t, {
+      'auth.methods': 'header',
+      'auth.trusted': '127.0.0.0/8',
+      'auth.name_header': 'X-Name',
+    });
     const stream = await as(gateway, 'alice', 'Alice Liddell').stream();
     assert.equal((await stream.presence('alice')).displayName, 'Alice Liddell');
     const nobody = await gateway.person('nobody', { authorization: null }).get('/get-friends');
     assert.equal(nobody.status, 401);
-    const twice = `GET ${BASE}/get-friends HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Forwarded-User: a\r\nX-Forwarded-User: b\r\n\r\n`;
+    const twice = asking('X-Forwarded-User: a', 'X-Forwarded-User: b');
     assert.equal((await exchange(gateway, twice)).responses[0].status, 401, 'two names are none');
     assert.equal((await gateway.person('x', { authorization: basic('x') }).get('/get-friends')).status, 401);
   });
@@ -210,7 +239,12 @@ describe('jwt', { concurrency: 4 }, () => {
     const folder = await makeFolder(t);
     const key = makeKey(algorithm);
     const file = await writeFile(folder, 'key', key.file);
-    const gateway = await startGateway(t, { 'auth.methods': 'jwt', 'auth.jwt_key': file, 'auth.jwt_algorithm': algorithm, ...options });
+    const gateway = await startGateway(t, {
+      'auth.methods': 'jwt',
+      'auth.jwt_key': file,
+      'auth.jwt_algorithm': algorithm,
+      ...options,
+    });
     const status = async (token) => {
       const signature = token.split('.')[2] ?? '';
       if (signature.length > 20) gateway.secrets.add(signature);
@@ -236,8 +270,8 @@ describe('jwt', { concurrency: 4 }, () => {
         'no signature': `${head}.${body}.`,
         'two parts': `${head}.${body}`,
         'four parts': `${good}.x`,
-        'dots': '..',
-        'padding': `${good}=`,
+        dots: '..',
+        padding: `${good}=`,
       };
       for (const [what, token] of Object.entries(bad)) assert.equal(await status(token), 401, what);
     });
@@ -290,11 +324,15 @@ describe('jwt', { concurrency: 4 }, () => {
       'a sub that is no user': { sub: 'a\nb' },
     };
     for (const [what, more] of Object.entries(refused)) assert.equal(await status(sign(more)), 401, what);
-    for (const more of [{}, { aud: ['mail', 'chat'] }, { exp: now() - 2 }, { nbf: now() + 2 }]) assert.equal(await status(sign(more)), 200);
+    for (const more of [{}, { aud: ['mail', 'chat'] }, { exp: now() - 2 }, { nbf: now() + 2 }])
+      assert.equal(await status(sign(more)), 200);
   });
 
   test('the user is in the configured claim', async (t) => {
-    const { gateway, key } = await startWithKey(t, 'HS256', { 'auth.jwt_claim': 'user_id', 'auth.jwt_name_claim': 'nick' });
+    const { gateway, key } = await startWithKey(t, 'HS256', {
+      'auth.jwt_claim': 'user_id',
+      'auth.jwt_name_claim': 'nick',
+    });
     const token = signToken('HS256', key.signing, { user_id: 'bob', nick: 'Bobby', exp: now() + 60 });
     const stream = await gateway.person('x', { authorization: `Bearer ${token}` }).stream();
     assert.equal((await stream.presence('bob')).displayName, 'Bobby');
@@ -303,9 +341,22 @@ describe('jwt', { concurrency: 4 }, () => {
   test('keys may come as a set, told apart by kid', async (t) => {
     const folder = await makeFolder(t);
     const [first, second] = [makeKey('ES256'), makeKey('ES256')];
-    const keys = [first, second].map((key, i) => ({ ...key.public.export({ format: 'jwk' }), kid: `key${i}`, alg: 'ES256', use: 'sig' }));
-    const file = await writeFile(folder, 'jwks.json', JSON.stringify({ keys: [{ kty: 'oct', k: 'x', kid: 'else' }, ...keys] }));
-    const gateway = await startGateway(t, { 'auth.methods': 'jwt', 'auth.jwt_jwks': file, 'auth.jwt_algorithm': 'ES256' });
+    const keys = [first, second].map((key, i) => ({
+      ...key.public.export({ format: 'jwk' }),
+      kid: `key${i}`,
+      alg: 'ES256',
+      use: 'sig',
+    }));
+    const file = await writeFile(
+      folder,
+      'jwks.json',
+      JSON.stringify({ keys: [{ kty: 'oct', k: 'x', kid: 'else' }, ...keys] }),
+    );
+    const gateway = await startGateway(t, {
+      'auth.methods': 'jwt',
+      'auth.jwt_jwks': file,
+      'auth.jwt_algorithm': 'ES256',
+    });
     const status = async (key, header) => {
       const token = signToken('ES256', key.signing, claims(), header);
       return (await gateway.person('x', { authorization: `Bearer ${token}` }).get('/get-friends')).status;
@@ -321,7 +372,17 @@ describe('jwt', { concurrency: 4 }, () => {
     const folder = await makeFolder(t);
     const test = async (algorithm, text) => {
       const file = await writeFile(folder, `${Math.random()}`, text);
-      return (await runProgram(['-t', '-o', 'auth.methods=jwt', '-o', `auth.jwt_key=${file}`, '-o', `auth.jwt_algorithm=${algorithm}`])).code;
+      return (
+        await runProgram([
+          '-t',
+          '-o',
+          'auth.methods=jwt',
+          '-o',
+          `auth.jwt_key=${file}`,
+          '-o',
+          `auth.jwt_algorithm=${algorithm}`,
+        ])
+      ).code;
     };
     assert.equal(await test('HS256', ''), 78);
     assert.equal(await test('HS256', 'x'.repeat(31)), 78);

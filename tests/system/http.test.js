@@ -22,12 +22,16 @@ const chunk = (text) => `${text.length.toString(16)}\r\n${text}\r\n`;
 
 const CLOSED = 0; // closed without a word
 
-// The statuses of all heads in what came. libmicrohttpd 0.9.75 writes the head of its own error answers twice, the second time
-// into the body, so that such an answer is told apart from two by its status only.
+// The statuses of all heads in what came. libmicrohttpd 0.9.75 writes the head of its own error answers twice, the
+// second time into the body: two heads that are the same to the byte, and close, are one answer.
 function statusesIn(text) {
   const heads = [...text.matchAll(/HTTP\/1\.[01] ([1-5][0-9][0-9]) [^\r\n]*\r\n((?:[^\r\n]+\r\n)*)\r\n/g)];
   const statuses = heads.map(([, status]) => Number(status));
-  const doubled = heads.length === 2 && heads[0][0] === heads[1][0] && statuses[0] >= 400 && heads[0][2].includes('Connection: close');
+  const doubled =
+    heads.length === 2 &&
+    heads[0][0] === heads[1][0] &&
+    statuses[0] >= 400 &&
+    heads[0][2].includes('Connection: close');
   return doubled ? [statuses[0]] : statuses;
 }
 
@@ -56,14 +60,30 @@ describe('framing', { concurrency: 4 }, () => {
     await expectStatuses(t, gateway, [
       ['length first', post('Content-Length: 6', 'Transfer-Encoding: chunked') + `0\r\n\r\nX${SMUGGLED}`, 400],
       ['coding first', post('Transfer-Encoding: chunked', 'Content-Length: 4') + `0\r\n\r\n${SMUGGLED}`, 400],
-      ['a length in the chunks', post('Content-Length: 3', 'Transfer-Encoding: chunked') + `8\r\nSMUGGLED\r\n0\r\n\r\n${SMUGGLED}`, 400],
+      [
+        'a length in the chunks',
+        post('Content-Length: 3', 'Transfer-Encoding: chunked') + `8\r\nSMUGGLED\r\n0\r\n\r\n${SMUGGLED}`,
+        400,
+      ],
     ]);
     assert.ok((await gateway.limitHits('framing')) >= 3);
   });
 
   test('lengths', async (t) => {
     const gateway = await startGateway(t);
-    const bad = ['+8', '8, 8', '0x8', '-1', '8 8', '', '8;', '1e1', '٨', '18446744073709551616', '99999999999999999999999999'];
+    const bad = [
+      '+8',
+      '8, 8',
+      '0x8',
+      '-1',
+      '8 8',
+      '',
+      '8;',
+      '1e1',
+      '٨',
+      '18446744073709551616',
+      '99999999999999999999999999',
+    ];
     await expectStatuses(t, gateway, [
       ['two that are equal', post('Content-Length: 8', 'Content-Length: 8') + `show=dnd${SMUGGLED}`, 400],
       ['two that differ', post('Content-Length: 8', 'Content-Length: 0') + `show=dnd${SMUGGLED}`, 400],
@@ -80,16 +100,36 @@ describe('framing', { concurrency: 4 }, () => {
   test('codings', async (t) => {
     const gateway = await startGateway(t);
     const body = `${chunk('show=dnd')}0\r\n\r\n`;
-    const bad = ['xchunked', 'gzip, chunked', 'chunked, gzip', 'chunked, chunked', 'identity', 'gzip', '', '"chunked"', 'chunked;q=1', 'chunked\x0b'];
+    const bad = [
+      'xchunked',
+      'gzip, chunked',
+      'chunked, gzip',
+      'chunked, chunked',
+      'identity',
+      'gzip',
+      '',
+      '"chunked"',
+      'chunked;q=1',
+      'chunked\x0b',
+    ];
     await expectStatuses(t, gateway, [
       ...bad.map((value) => [`"${value}"`, post(`Transfer-Encoding: ${value}`) + body + SMUGGLED, 400, 501]),
       ['twice', post('Transfer-Encoding: chunked', 'Transfer-Encoding: chunked') + body + SMUGGLED, 400, 501],
-      ['chunked, then identity', post('Transfer-Encoding: chunked', 'Transfer-Encoding: identity') + body + SMUGGLED, 400, 501],
+      [
+        'chunked, then identity',
+        post('Transfer-Encoding: chunked', 'Transfer-Encoding: identity') + body + SMUGGLED,
+        400,
+        501,
+      ],
       ['a space before the colon', post('Transfer-Encoding : chunked') + body + SMUGGLED, 400],
       ['a tab before the colon', post('Transfer-Encoding\t: chunked') + body + SMUGGLED, 400],
       ['folded', post('Transfer-Encoding:', ' chunked') + body + SMUGGLED, 400],
       ['folded with a tab', post('Transfer-Encoding:', '\tchunked') + body + SMUGGLED, 400],
-      ['in HTTP/1.0', head(`POST ${BASE}/presence HTTP/1.0`, LOGIN, 'Transfer-Encoding: chunked') + body + SMUGGLED, 400],
+      [
+        'in HTTP/1.0',
+        head(`POST ${BASE}/presence HTTP/1.0`, LOGIN, 'Transfer-Encoding: chunked') + body + SMUGGLED,
+        400,
+      ],
       ['chunked, in any case', post('Transfer-Encoding: CHUNKED') + body, 200],
     ]);
   });
@@ -120,8 +160,23 @@ describe('framing', { concurrency: 4 }, () => {
 
   test('names and values of headers', async (t) => {
     const gateway = await startGateway(t);
-    const lines = ['No colon', ': no name', ' Folded: x', 'With Space: x', 'With\tTab: x', 'With\0Nul: x', 'With\x7fDel: x', 'With(paren: x',
-      'X: a\0b', 'X: a\x01b', 'X: a\x1bb', 'X: a\x7fb', 'X: a\rb', 'Host\x00: y', 'X\xe4: y'];
+    const lines = [
+      'No colon',
+      ': no name',
+      ' Folded: x',
+      'With Space: x',
+      'With\tTab: x',
+      'With\0Nul: x',
+      'With\x7fDel: x',
+      'With(paren: x',
+      'X: a\0b',
+      'X: a\x01b',
+      'X: a\x1bb',
+      'X: a\x7fb',
+      'X: a\rb',
+      'Host\x00: y',
+      'X\xe4: y',
+    ];
     await expectStatuses(t, gateway, [
       ...lines.map((line) => [JSON.stringify(line), get(line) + SMUGGLED, 400]),
       ['a value in Latin-1', get('X: \xe4\xf6'), 200, 400],
@@ -204,7 +259,10 @@ describe('request lines', { concurrency: 4 }, () => {
   test('a TLS greeting on the plain port is refused or closed, and nothing else', async (t) => {
     const gateway = await startGateway(t, IMPATIENT);
     const hello = Buffer.from('16030100c8010000c40303', 'hex');
-    const { responses } = await exchange(gateway, Buffer.concat([hello, Buffer.alloc(192, 7), Buffer.from('\r\n\r\n')]));
+    const { responses } = await exchange(
+      gateway,
+      Buffer.concat([hello, Buffer.alloc(192, 7), Buffer.from('\r\n\r\n')]),
+    );
     for (const { status } of responses) assert.ok(status >= 400);
     await gateway.person('alice').friends();
   });
@@ -250,7 +308,12 @@ describe('answers', { concurrency: 4 }, () => {
   test('all have the headers that keep browsers and caches in bounds', async (t) => {
     const gateway = await startGateway(t);
     const alice = gateway.person('alice');
-    for (const answer of [await alice.get('/get-friends'), await alice.get('/nothing'), await alice.get('/stream', { since: 'x' }), await alice.post('/token')]) {
+    for (const answer of [
+      await alice.get('/get-friends'),
+      await alice.get('/nothing'),
+      await alice.get('/stream', { since: 'x' }),
+      await alice.post('/token'),
+    ]) {
       assert.equal(answer.headers.get('cache-control'), 'no-store');
       assert.equal(answer.headers.get('x-content-type-options'), 'nosniff');
       assert.equal(answer.headers.get('referrer-policy'), 'no-referrer');
@@ -260,7 +323,11 @@ describe('answers', { concurrency: 4 }, () => {
 
   test('nothing that was sent is reflected into the head', async (t) => {
     const gateway = await startGateway(t, { 'http.allow_origins': 'https://good.example' });
-    for (const line of ['Origin: https://good.example\rX-Evil: 1', 'Origin: https://good.example\0', 'Sec-WebSocket-Protocol: a\rb']) {
+    for (const line of [
+      'Origin: https://good.example\rX-Evil: 1',
+      'Origin: https://good.example\0',
+      'Sec-WebSocket-Protocol: a\rb',
+    ]) {
       const { text } = await exchange(gateway, get(line));
       assert.doesNotMatch(text.split('\r\n\r\n')[0], /evil/i);
     }
@@ -268,7 +335,12 @@ describe('answers', { concurrency: 4 }, () => {
 
   test('are JSON, with a word for machines and a sentence for people', async (t) => {
     const gateway = await startGateway(t);
-    for (const bytes of [target('/nothing'), get('Host: y'), target(`/${'x'.repeat(3000)}`), post('Content-Length: 999999999')]) {
+    for (const bytes of [
+      target('/nothing'),
+      get('Host: y'),
+      target(`/${'x'.repeat(3000)}`),
+      post('Content-Length: 999999999'),
+    ]) {
       const { responses } = await exchange(gateway, bytes);
       const { error, message } = JSON.parse(responses[0].body);
       assert.match(error, /^[a-z_]+$/);
@@ -292,7 +364,8 @@ describe('connections', { concurrency: 4 }, () => {
     const raw = await gateway.raw();
     const requests = [
       head(`POST ${BASE}/presence HTTP/1.1`, 'Host: x', LOGIN, 'Content-Length: 8') + 'show=dnd',
-      head(`POST ${BASE}/presence HTTP/1.1`, 'Host: x', LOGIN, 'Transfer-Encoding: chunked') + `${chunk('show=xa')}0\r\n\r\n`,
+      head(`POST ${BASE}/presence HTTP/1.1`, 'Host: x', LOGIN, 'Transfer-Encoding: chunked') +
+        `${chunk('show=xa')}0\r\n\r\n`,
       head(`GET ${FRIENDS} HTTP/1.1`, 'Host: x', LOGIN),
     ];
     raw.write(requests.join(''));
@@ -306,7 +379,10 @@ describe('connections', { concurrency: 4 }, () => {
     const [alice, bob] = await gateway.people('alice', 'bob');
     const { cursor } = await alice.poll({ wait: 0 });
     const raw = await gateway.raw();
-    raw.write(head(`GET ${BASE}/poll?wait=30&since=${cursor} HTTP/1.1`, 'Host: x', LOGIN) + head(`GET ${FRIENDS} HTTP/1.1`, 'Host: x', LOGIN));
+    raw.write(
+      head(`GET ${BASE}/poll?wait=30&since=${cursor} HTTP/1.1`, 'Host: x', LOGIN) +
+        head(`GET ${FRIENDS} HTTP/1.1`, 'Host: x', LOGIN),
+    );
     await gateway.metricBecomes('nereidd_sessions{protocol="nereid-poll"}', 1);
     assert.equal(raw.received.length, 0);
     await bob.send({ to: 'alice', message: 'news' });
@@ -353,11 +429,24 @@ describe('connections', { concurrency: 4 }, () => {
     raw.write('show=dnd');
     assert.equal((await raw.response()).status, 200);
     const refused = await exchange(gateway, post('Content-Length: 1000000', 'Expect: 100-continue'));
-    assert.deepEqual(refused.responses.map(({ status }) => status), [413]);
+    assert.deepEqual(
+      refused.responses.map(({ status }) => status),
+      [413],
+    );
     const unknown = await exchange(gateway, post('Content-Length: 8', 'Expect: 200-ok'));
-    assert.deepEqual(unknown.responses.map(({ status }) => status), [417]);
-    const old = await exchange(gateway, head(`POST ${BASE}/presence HTTP/1.0`, LOGIN, 'Content-Length: 8', 'Expect: 100-continue') + 'show=dnd');
-    assert.deepEqual(old.responses.map(({ status }) => status), [200], 'no 100 to HTTP/1.0');
+    assert.deepEqual(
+      unknown.responses.map(({ status }) => status),
+      [417],
+    );
+    const old = await exchange(
+      gateway,
+      head(`POST ${BASE}/presence HTTP/1.0`, LOGIN, 'Content-Length: 8', 'Expect: 100-continue') + 'show=dnd',
+    );
+    assert.deepEqual(
+      old.responses.map(({ status }) => status),
+      [200],
+      'no 100 to HTTP/1.0',
+    );
   });
 
   for (const leave of ['finish', 'reset']) {
@@ -375,8 +464,15 @@ describe('connections', { concurrency: 4 }, () => {
         'behind the head': send,
         'in the body': send + message.slice(0, 10),
         'while the store works': send + message,
-        'in a chunk': head(`POST ${BASE}/presence HTTP/1.1`, 'Host: x', LOGIN, 'Transfer-Encoding: chunked') + '8\r\nshow',
-        'waiting for 100': head(`POST ${BASE}/presence HTTP/1.1`, 'Host: x', LOGIN, 'Content-Length: 8', 'Expect: 100-continue'),
+        'in a chunk':
+          head(`POST ${BASE}/presence HTTP/1.1`, 'Host: x', LOGIN, 'Transfer-Encoding: chunked') + '8\r\nshow',
+        'waiting for 100': head(
+          `POST ${BASE}/presence HTTP/1.1`,
+          'Host: x',
+          LOGIN,
+          'Content-Length: 8',
+          'Expect: 100-continue',
+        ),
         'while a poll waits': head(`GET ${BASE}/poll?wait=30 HTTP/1.1`, 'Host: x', LOGIN),
         'while a stream opens': head(`GET ${BASE}/stream HTTP/1.1`, 'Host: x', LOGIN),
         'while a stream opens with a status': head(`GET ${BASE}/stream?status=x HTTP/1.1`, 'Host: x', LOGIN),
@@ -403,7 +499,9 @@ describe('connections', { concurrency: 4 }, () => {
   test('requests that come byte by byte are requests', async (t) => {
     const gateway = await startGateway(t);
     const raw = await gateway.raw();
-    const bytes = head(`POST ${BASE}/presence HTTP/1.1`, 'Host: x', LOGIN, 'Transfer-Encoding: chunked') + '4\r\nshow\r\n4\r\n=dnd\r\n0\r\n\r\n';
+    const bytes =
+      head(`POST ${BASE}/presence HTTP/1.1`, 'Host: x', LOGIN, 'Transfer-Encoding: chunked') +
+      '4\r\nshow\r\n4\r\n=dnd\r\n0\r\n\r\n';
     for (const byte of bytes) {
       await new Promise((resolve) => raw.socket.write(byte, resolve));
     }
@@ -417,14 +515,41 @@ describe('bodies', { concurrency: 4 }, () => {
   test('JSON must be one object, with each key once, and nothing around it', async (t) => {
     const gateway = await startGateway(t);
     const alice = gateway.person('alice');
-    const bad = ['[]', '"show"', '1', 'null', 'true', '{', '{"show":"dnd"}}', '{"show":"dnd"} x', '{"show":"dnd"}{"show":"xa"}', '{"show":"dnd","show":"xa"}',
-      '{"show":"dnd","sh\\u006fw":"xa"}', '{\'show\':\'dnd\'}', '{show:"dnd"}', '{"show":"dnd",}', '// x\n{"show":"dnd"}', '\ufeff{"show":"dnd"}', '{"x":NaN}',
-      '{"x":1e999}', '{"x":01}', '{"x":"a\nb"}', '{"x":"\\x"}', '{"a":{"b":1,"b":2}}'];
+    const bad = [
+      '[]',
+      '"show"',
+      '1',
+      'null',
+      'true',
+      '{',
+      '{"show":"dnd"}}',
+      '{"show":"dnd"} x',
+      '{"show":"dnd"}{"show":"xa"}',
+      '{"show":"dnd","show":"xa"}',
+      '{"show":"dnd","sh\\u006fw":"xa"}',
+      "{'show':'dnd'}",
+      '{show:"dnd"}',
+      '{"show":"dnd",}',
+      '// x\n{"show":"dnd"}',
+      '\ufeff{"show":"dnd"}',
+      '{"x":NaN}',
+      '{"x":1e999}',
+      '{"x":01}',
+      '{"x":"a\nb"}',
+      '{"x":"\\x"}',
+      '{"a":{"b":1,"b":2}}',
+    ];
     for (const body of bad) {
       const answer = await alice.request('POST', '/presence', json(body));
       assert.deepEqual([answer.status, answer.body.error], [400, 'bad_json'], body);
     }
-    for (const body of ['{}', ' {"show" : "dnd"}\r\n', '{"show":null}', '{"__proto__":{"show":"xa"},"constructor":1}', '{"x":-0,"y":2.5e3,"z":9223372036854775807}']) {
+    for (const body of [
+      '{}',
+      ' {"show" : "dnd"}\r\n',
+      '{"show":null}',
+      '{"__proto__":{"show":"xa"},"constructor":1}',
+      '{"x":-0,"y":2.5e3,"z":9223372036854775807}',
+    ]) {
       assert.equal((await alice.request('POST', '/presence', json(body))).status, 200, body);
     }
     assert.equal((await alice.request('POST', '/presence', json(''))).status, 200, 'no body at all');
@@ -435,7 +560,8 @@ describe('bodies', { concurrency: 4 }, () => {
     const alice = gateway.person('alice');
     const deep = (depth) => json(`${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`);
     assert.equal((await alice.request('POST', '/presence', deep(32))).status, 200);
-    for (const depth of [33, 2048, 2049, 10_000]) assert.equal((await alice.request('POST', '/presence', deep(depth))).status, 400, `${depth}`);
+    for (const depth of [33, 2048, 2049, 10_000])
+      assert.equal((await alice.request('POST', '/presence', deep(depth))).status, 400, `${depth}`);
     assert.equal((await alice.request('POST', '/presence', json('['.repeat(60_000)))).status, 400);
     assert.ok((await gateway.limitHits('json_depth')) >= 1);
   });
@@ -443,14 +569,22 @@ describe('bodies', { concurrency: 4 }, () => {
   test('of unknown types are refused, of vague types looked at', async (t) => {
     const gateway = await startGateway(t);
     const alice = gateway.person('alice');
-    const send = (type, body) => alice.request('POST', '/presence', { body: Buffer.from(body), headers: { 'Content-Type': type } });
+    const send = (type, body) =>
+      alice.request('POST', '/presence', { body: Buffer.from(body), headers: { 'Content-Type': type } });
     for (const type of ['image/png', 'multipart/form-data; boundary=x', 'text/html', 'application/xml']) {
       const answer = await send(type, 'show=dnd');
       assert.deepEqual([answer.status, answer.body.error], [415, 'bad_type'], type);
     }
-    const good = [['application/json; charset=utf-8', '{"show":"dnd"}'], ['APPLICATION/JSON', '{"show":"dnd"}'], ['application/ld+json', '{"show":"dnd"}'],
-      ['application/x-www-form-urlencoded; charset=UTF-8', 'show=dnd'], ['application/x-www-form-urlencoded', '{"show":"dnd"}'], ['text/plain', 'show=dnd'],
-      ['text/plain', ' {"show":"dnd"}'], ['application/octet-stream', '{"show":"dnd"}']];
+    const good = [
+      ['application/json; charset=utf-8', '{"show":"dnd"}'],
+      ['APPLICATION/JSON', '{"show":"dnd"}'],
+      ['application/ld+json', '{"show":"dnd"}'],
+      ['application/x-www-form-urlencoded; charset=UTF-8', 'show=dnd'],
+      ['application/x-www-form-urlencoded', '{"show":"dnd"}'],
+      ['text/plain', 'show=dnd'],
+      ['text/plain', ' {"show":"dnd"}'],
+      ['application/octet-stream', '{"show":"dnd"}'],
+    ];
     for (const [type, body] of good) {
       await alice.setPresence({ show: 'chat' });
       const answer = await send(type, body);
@@ -471,8 +605,18 @@ describe('bodies', { concurrency: 4 }, () => {
 
 describe('origins', { concurrency: 4 }, () => {
   const GOOD = 'https://good.example';
-  const foreign = ['https://evil.example', 'null', 'https://good.example.evil.example', 'https://evil-good.example', 'http://good.example', 'https://good.example:444',
-    'HTTPS://GOOD.EXAMPLE', 'https://good.example/', 'https://good.example, https://evil.example', ''];
+  const foreign = [
+    'https://evil.example',
+    'null',
+    'https://good.example.evil.example',
+    'https://evil-good.example',
+    'http://good.example',
+    'https://good.example:444',
+    'HTTPS://GOOD.EXAMPLE',
+    'https://good.example/',
+    'https://good.example, https://evil.example',
+    '',
+  ];
 
   test('that are listed may call, and are echoed exactly', async (t) => {
     const gateway = await startGateway(t, { 'http.allow_origins': [GOOD, 'http://localhost:3000'] });
@@ -489,14 +633,20 @@ describe('origins', { concurrency: 4 }, () => {
 
   test('that are listed get an answer to their preflight', async (t) => {
     const gateway = await startGateway(t, { 'http.allow_origins': GOOD });
-    const ask = (origin) => gateway.person('nobody', { authorization: null }).request('OPTIONS', '/send-message', {
-      headers: { Origin: origin, 'Access-Control-Request-Method': 'POST', 'Access-Control-Request-Headers': 'authorization,content-type' },
-    });
+    const ask = (origin) =>
+      gateway.person('nobody', { authorization: null }).request('OPTIONS', '/send-message', {
+        headers: {
+          Origin: origin,
+          'Access-Control-Request-Method': 'POST',
+          'Access-Control-Request-Headers': 'authorization,content-type',
+        },
+      });
     const { status, headers } = await ask(GOOD);
     assert.equal(status, 204);
     assert.equal(headers.get('access-control-allow-origin'), GOOD);
     assert.match(headers.get('access-control-allow-methods'), /\bPOST\b/);
-    for (const name of ['Authorization', 'Content-Type', 'Last-Event-ID']) assert.match(headers.get('access-control-allow-headers'), new RegExp(name));
+    for (const name of ['Authorization', 'Content-Type', 'Last-Event-ID'])
+      assert.match(headers.get('access-control-allow-headers'), new RegExp(name));
     for (const origin of ['https://evil.example', 'null']) {
       const refused = await ask(origin);
       for (const [name] of refused.headers) assert.doesNotMatch(name, /^access-control/, origin);
@@ -516,7 +666,10 @@ describe('origins', { concurrency: 4 }, () => {
         [`DELETE ${BASE}/token/${token}`, 'X: y'],
       ];
       for (const [line, login] of asks) {
-        const { responses } = await exchange(gateway, head(`${line} HTTP/1.1`, 'Host: x', login, `Origin: ${origin}`, 'Connection: close'));
+        const { responses } = await exchange(
+          gateway,
+          head(`${line} HTTP/1.1`, 'Host: x', login, `Origin: ${origin}`, 'Connection: close'),
+        );
         assert.equal(responses[0].status, 403, `${line} from ${origin}`);
         assert.equal(JSON.parse(responses[0].body).error, 'bad_origin');
         assert.equal(responses[0].headers['access-control-allow-origin'], undefined);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// kill -9 under load, again and again: what was acknowledged is there, once, and in order. Only the process dies here, not the machine.
+// kill -9 under load, again and again: what was acknowledged is there, once, and in order. Only the process dies here,
+// not the machine.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
@@ -14,8 +15,8 @@ const ROUNDS = Number(process.env.KILL_ROUNDS ?? 20);
 const LOAD_MS = Number(process.env.KILL_MS ?? 300);
 const SENDERS = 4;
 
-// Sends numbered messages one after the other until the gateway is gone. Each has an id, so that one whose answer was lost can be
-// sent again in the next round, as a client does.
+// Sends numbered messages one after the other until the gateway is gone. Each has an id, so that one whose answer was
+// lost can be sent again in the next round, as a client does.
 class Sender {
   acknowledged = []; // ids, in order
   #unanswered = null;
@@ -90,7 +91,10 @@ test(`kill -9 under load, ${ROUNDS} times`, async (t) => {
     await follower.attach();
     const running = senders.map((sender) => sender.run());
     const before = senders.reduce((sum, { acknowledged }) => sum + acknowledged.length, 0);
-    await waitFor(() => senders.reduce((sum, { acknowledged }) => sum + acknowledged.length, 0) > before, 'there is load');
+    await waitFor(
+      () => senders.reduce((sum, { acknowledged }) => sum + acknowledged.length, 0) > before,
+      'there is load',
+    );
     await sleep(Math.random() * LOAD_MS); /* at a random moment: this is what the test is about */
     await gateway.kill();
     await Promise.all(running);

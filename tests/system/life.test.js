@@ -19,23 +19,51 @@ describe('the command line', { concurrency: 4 }, () => {
   test('-t tells every error with file and line', async (t) => {
     const folder = await makeFolder(t);
     const file = path.join(folder, 'bad.conf');
-    const lines = ['[http]', 'listen = nowhere', 'colour = red', '[limits]', 'body = 17M', 'header_time = 5 parsecs', 'connections = -1', '[log]', 'level = loud',
-      '[unknown]', 'key = value', 'just words', '[token]', 'ends_streams = maybe'];
+    const lines = [
+      '[http]',
+      'listen = nowhere',
+      'colour = red',
+      '[limits]',
+      'body = 17M',
+      'header_time = 5 parsecs',
+      'connections = -1',
+      '[log]',
+      'level = loud',
+      '[unknown]',
+      'key = value',
+      'just words',
+      '[token]',
+      'ends_streams = maybe',
+    ];
     await fs.writeFile(file, `${lines.join('\n')}\n`);
     const { code, stdout, stderr } = await runProgram(['-t', '-c', file]);
     assert.equal(code, EX_CONFIG);
     assert.equal(stdout, '');
-    for (const line of [2, 3, 5, 6, 7, 9, 12, 14]) assert.match(stderr, new RegExp(`${file}:${line}: .+`), `line ${line}`);
+    for (const line of [2, 3, 5, 6, 7, 9, 12, 14])
+      assert.match(stderr, new RegExp(`${file}:${line}: .+`), `line ${line}`);
     assert.match(stderr, new RegExp(`${file}:1[01]: `), 'an unknown section');
-    for (const line of stderr.trim().split('\n')) assert.match(line, new RegExp(`^(nereidd: )?${file}:\\d+: `), 'and nothing else');
+    for (const line of stderr.trim().split('\n'))
+      assert.match(line, new RegExp(`^(nereidd: )?${file}:\\d+: `), 'and nothing else');
   });
 
   test('-t is content with a good file, and looks into the files it names', async (t) => {
     const folder = await makeFolder(t);
     const file = path.join(folder, 'good.conf');
-    await fs.writeFile(file, '# a comment\n[http]\nlisten = 127.0.0.1:0, [::1]:0\n\n[limits]\nbody = 1M\nidle = 250ms\n[store]\nurl = sqlite::memory:\n');
+    await fs.writeFile(
+      file,
+      '# a comment\n[http]\nlisten = 127.0.0.1:0, [::1]:0\n\n' +
+        '[limits]\nbody = 1M\nidle = 250ms\n[store]\nurl = sqlite::memory:\n',
+    );
     assert.deepEqual(await runProgram(['-t', '-c', file]), { code: 0, signal: null, stdout: '', stderr: '' });
-    const missing = await runProgram(['-t', '-c', file, '-o', 'auth.methods=basic', '-o', 'auth.users=/nonexistent/users']);
+    const missing = await runProgram([
+      '-t',
+      '-c',
+      file,
+      '-o',
+      'auth.methods=basic',
+      '-o',
+      'auth.users=/nonexistent/users',
+    ]);
     assert.equal(missing.code, EX_CONFIG);
     assert.match(missing.stderr, /\/nonexistent\/users/);
   });
@@ -58,7 +86,8 @@ describe('the command line', { concurrency: 4 }, () => {
     }
     const help = await runProgram(['--help']);
     assert.equal(help.code, 0);
-    for (const word of ['usage:', '--config', '--test', 'http.listen', 'limits.queue', '256K', 'store.retention']) assert.ok(help.stdout.includes(word), word);
+    for (const word of ['usage:', '--config', '--test', 'http.listen', 'limits.queue', '256K', 'store.retention'])
+      assert.ok(help.stdout.includes(word), word);
   });
 
   test('what is not understood is said, with the usage', async () => {
@@ -135,7 +164,11 @@ describe('starting', { concurrency: 4 }, () => {
   test('makes files that are private', async (t) => {
     const folder = await makeFolder(t);
     await startGateway(t, { 'log.file': path.join(folder, 'log') }, { folder });
-    for (const [name, mode] of [['chat.db', 0o600], ['chat.db-wal', 0o600], ['log', 0o640]]) {
+    for (const [name, mode] of [
+      ['chat.db', 0o600],
+      ['chat.db-wal', 0o600],
+      ['log', 0o640],
+    ]) {
       const { mode: found } = await fs.stat(path.join(folder, name));
       assert.equal(found & 0o777 & ~mode, 0, `${name} ${(found & 0o777).toString(8)}`);
     }
@@ -177,7 +210,12 @@ describe('ending', { concurrency: 4 }, () => {
   }
 
   test('a client that does not read holds it up no longer than limits.drain', async (t) => {
-    const gateway = await startGateway(t, { 'limits.drain': '1s', 'limits.body': '2M', 'limits.text': '1M', 'limits.queue': '200M' });
+    const gateway = await startGateway(t, {
+      'limits.drain': '1s',
+      'limits.body': '2M',
+      'limits.text': '1M',
+      'limits.queue': '200M',
+    });
     const [alice, bob] = await gateway.people('alice', 'bob');
     const raw = await gateway.raw({ reading: false });
     raw.send([`GET ${BASE}/stream HTTP/1.1`, 'Host: x', `Authorization: ${basic('bob')}`]);
@@ -205,7 +243,9 @@ describe('ending', { concurrency: 4 }, () => {
   test('takes no new connections meanwhile, and readyz says so to who is connected', async (t) => {
     const gateway = await startGateway(t, { 'limits.drain': '3s' });
     const holding = await gateway.raw();
-    holding.write(`POST ${BASE}/presence HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\nAuthorization: ${basic('alice')}\r\n\r\nshow`);
+    holding.write(
+      `POST ${BASE}/presence HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\nAuthorization: ${basic('alice')}\r\n\r\nshow`,
+    );
     await gateway.person('alice').friends();
     gateway.signal('SIGTERM');
     await gateway.logged(/draining/);
@@ -232,16 +272,35 @@ describe('the log', { concurrency: 4 }, () => {
       const users = path.join(folder, 'users');
       const { stdout } = await runProgram(['--hash-password', 'alice', 'Alice'], { input: 'open sesame\n' });
       await fs.writeFile(users, stdout, { mode: 0o600 });
-      const options = { 'log.file': log, 'log.level': 'debug', 'log.format': format, 'auth.methods': ['basic'], 'auth.users': users, 'token.ttl': '2s' };
+      const options = {
+        'log.file': log,
+        'log.level': 'debug',
+        'log.format': format,
+        'auth.methods': ['basic'],
+        'auth.users': users,
+        'token.ttl': '2s',
+      };
       const gateway = await startGateway(t, options, { folder });
       gateway.secrets.add('sesame').add('wrong-password').add(basic('alice', 'open sesame').slice(6)).add('eyJhbGciOi');
       const alice = gateway.person('alice', { password: 'open sesame' });
       await gateway.person('alice', { password: 'wrong-password' }).get('/get-friends');
       await gateway.person('x', { authorization: 'Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJhIn0.' }).get('/stream');
       const token = await alice.token();
-      for (const route of [`/stream/${token}x`, `/poll/${token}?wait=0`, `/send-message/${token}?to=bob&message=m`, `/nothing/${token}`, `/stream/${token}?since=x`]) {
+      for (const route of [
+        `/stream/${token}x`,
+        `/poll/${token}?wait=0`,
+        `/send-message/${token}?to=bob&message=m`,
+        `/nothing/${token}`,
+        `/stream/${token}?since=x`,
+      ]) {
         const raw = await gateway.raw();
-        raw.send([`GET ${BASE}${route} HTTP/1.1`, 'Host: x', `X-Token: ${token}`, 'Connection: close', `Bad Header: ${token}`]);
+        raw.send([
+          `GET ${BASE}${route} HTTP/1.1`,
+          'Host: x',
+          `X-Token: ${token}`,
+          'Connection: close',
+          `Bad Header: ${token}`,
+        ]);
         await raw.untilClosed();
       }
       const holder = gateway.person('alice', { authorization: `Bearer ${token}` });
@@ -261,7 +320,10 @@ describe('the log', { concurrency: 4 }, () => {
           const { time, level, event } = JSON.parse(line);
           assert.ok(time && level && event);
         } else {
-          assert.match(line, /^\d{4}-\d\d-\d\dT[\d:.]+Z (debug|info|warn|error) "[^"]+"( [a-z_]+=("(\\.|[^"\\])*"|[^" ]+))*$/);
+          assert.match(
+            line,
+            /^\d{4}-\d\d-\d\dT[\d:.]+Z (debug|info|warn|error) "[^"]+"( [a-z_]+=("(\\.|[^"\\])*"|[^" ]+))*$/,
+          );
         }
       }
       assert.equal(gateway.stderr, '', 'nothing goes past the file');
@@ -328,10 +390,16 @@ describe('a disk that is full', { concurrency: 2 }, () => {
     const raising = spawn('prlimit', [`--pid=${gateway.pid}`, '--fsize=unlimited:unlimited'], { stdio: 'ignore' });
     const [code] = await within(once(raising, 'close'), 'the limit is raised');
     assert.equal(code, 0);
-    await waitFor(async () => (await alice.post('/send-message', { thread_id: thread, message: 'room again' })).status === 200, 'it takes messages again');
+    await waitFor(
+      async () => (await alice.post('/send-message', { thread_id: thread, message: 'room again' })).status === 200,
+      'it takes messages again',
+    );
     await waitFor(async () => (await gateway.admin('/readyz')).status === 200, 'readyz says so');
     await stream.message('room again');
-    assert.deepEqual(stream.messages.slice(0, acknowledged.length).map(({ id }) => id), acknowledged);
+    assert.deepEqual(
+      stream.messages.slice(0, acknowledged.length).map(({ id }) => id),
+      acknowledged,
+    );
 
     await gateway.kill();
     gateway.wrapper = [];

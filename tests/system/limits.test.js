@@ -45,7 +45,11 @@ async function statusOf(gateway, bytes) {
 }
 
 describe('limits', { concurrency: 6 }, () => {
-  for (const [option, bytes] of [['8K', 8192], ['1K', 1024], ['64K', 65536]]) {
+  for (const [option, bytes] of [
+    ['8K', 8192],
+    ['1K', 1024],
+    ['64K', 65536],
+  ]) {
     test(`limits.header = ${option}`, async (t) => {
       const gateway = await startGateway(t, { 'limits.header': option, 'limits.url': 512 });
       assert.equal(await statusOf(gateway, getOfSize(bytes)), 200);
@@ -58,9 +62,17 @@ describe('limits', { concurrency: 6 }, () => {
 
   test('limits.header, by way of many lines, a cookie, and far beyond', async (t) => {
     const gateway = await startGateway(t);
-    const lines = (count) => getOfSize(200, []).replace(/X: .*/, ['Host: x', LOGIN, ...Array.from({ length: count }, () => 'A: b')].join('\r\n'));
+    const lines = (count) =>
+      getOfSize(200, []).replace(
+        /X: .*/,
+        ['Host: x', LOGIN, ...Array.from({ length: count }, () => 'A: b')].join('\r\n'),
+      );
     assert.equal(await statusOf(gateway, lines(100).replace(LOGIN, `${LOGIN}\r\nConnection: close`)), 200);
-    for (const bytes of [lines(2000), getOfSize(20_000).replace('X: ', 'Cookie: '), getOfSize(1_000_000).replace('X: ', 'Cookie: ')]) {
+    for (const bytes of [
+      lines(2000),
+      getOfSize(20_000).replace('X: ', 'Cookie: '),
+      getOfSize(1_000_000).replace('X: ', 'Cookie: '),
+    ]) {
       const { text } = await exchange(gateway, bytes);
       assert.match(text, /^HTTP\/1\.1 431 /);
     }
@@ -86,7 +98,10 @@ describe('limits', { concurrency: 6 }, () => {
   test('limits.body, in chunks of any size', async (t) => {
     const gateway = await startGateway(t, { 'limits.body': '4K' });
     const send = async (bytes, size) => {
-      const { text } = await exchange(gateway, postHead('Transfer-Encoding: chunked') + chunks(formOfSize(bytes), size));
+      const { text } = await exchange(
+        gateway,
+        postHead('Transfer-Encoding: chunked') + chunks(formOfSize(bytes), size),
+      );
       return Number(text.slice(9, 12));
     };
     for (const size of [1, 100, 4096]) {
@@ -153,7 +168,11 @@ describe('limits', { concurrency: 6 }, () => {
   });
 
   test('limits.request_time does not end what waits: streams and polls', async (t) => {
-    const gateway = await startGateway(t, { 'limits.request_time': '1s', 'limits.idle': '1s', 'limits.header_time': '1s' });
+    const gateway = await startGateway(t, {
+      'limits.request_time': '1s',
+      'limits.idle': '1s',
+      'limits.header_time': '1s',
+    });
     const [alice, bob] = await gateway.people('alice', 'bob');
     const { cursor } = await alice.poll({ wait: 0 });
     const stream = await alice.stream();
@@ -235,7 +254,17 @@ describe('limits', { concurrency: 6 }, () => {
     await waitFor(() => Date.now() > end, 'half a second');
     assert.ok((await cpuTicks(gateway.pid)) - before < 20, 'no busy loop');
     for (const raw of crowd) raw.close();
-    await waitFor(() => gateway.person('alice').friends().then(() => true, () => false), 'it serves again');
+    await waitFor(
+      () =>
+        gateway
+          .person('alice')
+          .friends()
+          .then(
+            () => true,
+            () => false,
+          ),
+      'it serves again',
+    );
     assert.ok((await gateway.metric('nereidd_connections_refused_total{limit="descriptors"}')) >= 1);
   });
 
@@ -262,8 +291,15 @@ describe('probe', () => {
     }
     await raw.untilClosed();
     assert.ok(came[3] - came[0] >= 200, 'not all at once');
-    const marks = raw.text.split('\r\n\r\n')[1].trim().split('\n').map((line) => JSON.parse(line));
-    assert.deepEqual(marks.map(({ mark, of, pad }) => [mark, of, pad.length]), [1, 2, 3, 4].map((mark) => [mark, 4, 50]));
+    const marks = raw.text
+      .split('\r\n\r\n')[1]
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    assert.deepEqual(
+      marks.map(({ mark, of, pad }) => [mark, of, pad.length]),
+      [1, 2, 3, 4].map((mark) => [mark, 4, 50]),
+    );
     for (const query of ['marks=0', 'marks=101', 'gap=5001', 'pad=65537', 'marks=x']) {
       const { responses } = await exchange(gateway, getPath(`${BASE}/probe?${query}`));
       assert.equal(responses[0].status, 400, query);

@@ -77,9 +77,9 @@ describe('sending', { concurrency: 6 }, () => {
     'control characters': '\u0001\u0007\b\t\v\f\u001b[31m\u007f\u009f',
     html: '<script>alert(1)</script><svg onload=alert(1)>&amp;"\'',
     'an event': 'x\n\ndata: {"type":"message"}\n\nevent: end\nid: 99',
-    'JSON': '{"type":"gap"}\n{"stanzas":[]}',
+    JSON: '{"type":"gap"}\n{"stanzas":[]}',
     'a percent sign': '100%25 %00 +',
-    'noncharacters': '\uffff \u{10ffff}',
+    noncharacters: '\uffff \u{10ffff}',
     long: 'ä'.repeat(10 * 1024),
   };
   for (const [what, text] of Object.entries(texts)) {
@@ -88,7 +88,9 @@ describe('sending', { concurrency: 6 }, () => {
       const [alice, bob] = await gateway.people('alice', 'bob');
       const ndjson = await bob.stream();
       const sse = await bob.events();
-      const { thread } = await alice.ask('POST', '/send-message', { form: { to: 'bob', message: text, type: 'html', subject: text.slice(0, 20) } });
+      const { thread } = await alice.ask('POST', '/send-message', {
+        form: { to: 'bob', message: text, type: 'html', subject: text.slice(0, 20) },
+      });
       await alice.send({ to: 'bob', message: text });
       for (const stream of [ndjson, sse]) {
         await stream.message(text);
@@ -164,7 +166,16 @@ describe('sending', { concurrency: 6 }, () => {
       await alice.send({ to: 'bob', message: type, type });
       assert.equal((await stream.message(type)).type, type);
     }
-    for (const language of ['en', 'en-US', 'en_US', 'zh-Hant-TW', 'de-CH-1996', 'sl-rozaj-biske', 'x-klingon', 'i-default']) {
+    for (const language of [
+      'en',
+      'en-US',
+      'en_US',
+      'zh-Hant-TW',
+      'de-CH-1996',
+      'sl-rozaj-biske',
+      'x-klingon',
+      'i-default',
+    ]) {
       await alice.send({ to: 'bob', message: language, language });
       assert.equal((await stream.message(language)).language, language);
     }
@@ -184,7 +195,9 @@ describe('sending', { concurrency: 6 }, () => {
     ];
     await alice.send({ to: 'bob', message: 'json', attachments });
     assert.deepEqual((await stream.message('json')).attachments, attachments);
-    await alice.ask('POST', '/send-message', { form: { to: 'bob', message: 'form', attachments: JSON.stringify(attachments) } });
+    await alice.ask('POST', '/send-message', {
+      form: { to: 'bob', message: 'form', attachments: JSON.stringify(attachments) },
+    });
     const [, second] = (await stream.message('form')).attachments;
     assert.deepEqual(Object.keys(second), ['text', 'z', 'a', 'big'], 'in their order');
     await alice.send({ to: 'bob', attachments });
@@ -194,7 +207,10 @@ describe('sending', { concurrency: 6 }, () => {
 
     const exact = '[{"price":1.50,"third":0.33333333333333333333333333,"far":1e3}]';
     const body = `{ "to": "bob", "message": "numbers", "attachments" : ${exact.replaceAll(',', ' ,\n ')} }`;
-    const answer = await alice.request('POST', '/send-message', { body, headers: { 'Content-Type': 'application/json' } });
+    const answer = await alice.request('POST', '/send-message', {
+      body,
+      headers: { 'Content-Type': 'application/json' },
+    });
     assert.equal(answer.status, 200);
     assert.ok((await bob.get('/threads')).text.includes(`"attachments":${exact}`), 'numbers are not rounded');
   });
@@ -206,7 +222,8 @@ describe('sending', { concurrency: 6 }, () => {
       'limits.attachments_size': 100,
     });
     const [alice] = await gateway.people('alice', 'bob');
-    const send = async (fields) => (await alice.request('POST', '/send-message', { json: { to: 'bob', message: 'm', ...fields } })).status;
+    const send = async (fields) =>
+      (await alice.request('POST', '/send-message', { json: { to: 'bob', message: 'm', ...fields } })).status;
     assert.equal(await send({ message: 'x'.repeat(1024) }), 200);
     assert.equal(await send({ message: 'x'.repeat(1025) }), 413);
     assert.equal(await send({ attachments: [{}, {}] }), 200);
@@ -298,13 +315,22 @@ describe('threads', { concurrency: 6 }, () => {
     assert.notEqual(await alice.thread('bob'), thread);
     const started = await alice.ask('POST', '/start-session', { json: { user: ['bob', 'carol'] } });
     assert.equal(started.thread_id, thread);
-    assert.deepEqual(started.members.map(({ id, role }) => [id, role]), [['alice', 'owner'], ['bob', 'guest'], ['carol', 'guest']]);
+    assert.deepEqual(
+      started.members.map(({ id, role }) => [id, role]),
+      [
+        ['alice', 'owner'],
+        ['bob', 'guest'],
+        ['carol', 'guest'],
+      ],
+    );
   });
 
   test('started by many at once are one', async (t) => {
     const gateway = await startGateway(t);
     const [alice, bob] = await gateway.people('alice', 'bob');
-    const threads = await Promise.all(Array.from({ length: 20 }, (_, i) => (i % 2 ? alice.thread('bob') : bob.thread('alice'))));
+    const threads = await Promise.all(
+      Array.from({ length: 20 }, (_, i) => (i % 2 ? alice.thread('bob') : bob.thread('alice'))),
+    );
     assert.equal(new Set(threads).size, 1);
   });
 
@@ -319,7 +345,10 @@ describe('threads', { concurrency: 6 }, () => {
   test('need somebody the gateway knows', async (t) => {
     const gateway = await startGateway(t);
     const alice = gateway.person('alice');
-    for (const [method, path, form] of [['POST', '/start-session', { user: 'nobody' }], ['POST', '/send-message', { to: 'nobody', message: 'm' }]]) {
+    for (const [method, path, form] of [
+      ['POST', '/start-session', { user: 'nobody' }],
+      ['POST', '/send-message', { to: 'nobody', message: 'm' }],
+    ]) {
       const answer = await alice.request(method, path, { form });
       assert.equal(answer.status, 403);
       assert.equal(answer.body.error, 'not_friends');
@@ -404,7 +433,14 @@ describe('threads', { concurrency: 6 }, () => {
 
     assert.equal((await bob.post(members, { user: 'carol' })).status, 403, 'a guest adds nobody');
     const added = await alice.ask('POST', members, { form: { user: 'carol' } });
-    assert.deepEqual(added.members.map(({ id, role }) => [id, role]), [['alice', 'owner'], ['bob', 'guest'], ['carol', 'guest']]);
+    assert.deepEqual(
+      added.members.map(({ id, role }) => [id, role]),
+      [
+        ['alice', 'owner'],
+        ['bob', 'guest'],
+        ['carol', 'guest'],
+      ],
+    );
     await alice.say(thread, 'welcome');
     await carols.message('welcome');
 
@@ -427,7 +463,13 @@ describe('threads', { concurrency: 6 }, () => {
     const [alice, bob, carol] = await gateway.people('alice', 'bob', 'carol');
     const thread = await alice.thread('bob', 'carol');
     const left = await alice.ask('DELETE', `/threads/${thread}/members/alice`);
-    assert.deepEqual(left.members.map(({ id, role }) => [id, role]), [['bob', 'owner'], ['carol', 'guest']]);
+    assert.deepEqual(
+      left.members.map(({ id, role }) => [id, role]),
+      [
+        ['bob', 'owner'],
+        ['carol', 'guest'],
+      ],
+    );
     await bob.ask('DELETE', `/threads/${thread}/members/carol`);
     assert.equal((await carol.get(`/history/${thread}`)).status, 404);
   });
@@ -513,9 +555,16 @@ describe('order', { concurrency: 2 }, () => {
     for (const other of others) assert.deepEqual(other, first);
     for (const person of people) {
       const own = streams[0].texts.filter((text) => text.startsWith(`${person.name} `));
-      assert.deepEqual(own, Array.from({ length: 100 }, (_, i) => `${person.name} ${i}`), 'and each sender in order');
+      assert.deepEqual(
+        own,
+        Array.from({ length: 100 }, (_, i) => `${person.name} ${i}`),
+        'and each sender in order',
+      );
     }
     const cursors = streams[1].messages.map(({ cursor }) => Number(cursor));
-    assert.ok(cursors.every((cursor, i) => i === 0 || cursor > cursors[i - 1]), 'cursors only grow');
+    assert.ok(
+      cursors.every((cursor, i) => i === 0 || cursor > cursors[i - 1]),
+      'cursors only grow',
+    );
   });
 });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Debian's nginx in front, with the defaults of its proxy module: HTTP/1.0 to the upstream, buffering on. What comes out of a stream must still
-// come at once, for that is what this gateway is for.
+// Debian's nginx in front, with the defaults of its proxy module: HTTP/1.0 to the upstream, buffering on. What comes
+// out of a stream must still come at once, for that is what this gateway is for.
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -21,9 +21,13 @@ const nginx = ['/usr/sbin/nginx', '/usr/bin/nginx', 'nginx'].find((command) => s
 async function startNginx(t, gateway) {
   const folder = await makeFolder(t);
   await fs.chmod(folder, 0o755);
-  const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${folder}/${name};`).join('\n    ');
+  const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+    .map((name) => `${name}_temp_path ${folder}/${name};`)
+    .join('\n    ');
   const config = path.join(folder, 'nginx.conf');
-  await fs.writeFile(config, `
+  await fs.writeFile(
+    config,
+    `
 daemon off;
 pid ${folder}/pid;
 error_log ${folder}/error.log;
@@ -37,7 +41,8 @@ http {
         location / { proxy_pass http://${gateway.address()}; }
     }
 }
-`);
+`,
+  );
   const child = spawn(nginx, ['-c', config, '-p', folder, '-e', `${folder}/error.log`], { stdio: 'ignore' });
   const closed = once(child, 'close');
   t.after(async () => {
@@ -51,10 +56,22 @@ http {
 
 // A request through the proxy; the answer as it comes.
 async function ask(proxy, path, { user = 'alice', method = 'GET', body, headers = {} } = {}) {
-  const request = http.request({ socketPath: proxy.socketPath, path, method, agent: false, headers: { Authorization: basic(user), ...headers } });
+  const request = http.request({
+    socketPath: proxy.socketPath,
+    path,
+    method,
+    agent: false,
+    headers: { Authorization: basic(user), ...headers },
+  });
   request.end(body);
   const [response] = await within(once(request, 'response'), `an answer to ${path}`, PATIENCE_MS);
-  const answer = { status: response.statusCode, headers: response.headers, text: '', ended: false, close: () => request.destroy() };
+  const answer = {
+    status: response.statusCode,
+    headers: response.headers,
+    text: '',
+    ended: false,
+    close: () => request.destroy(),
+  };
   response.setEncoding('utf8').on('data', (text) => (answer.text += text));
   response.on('end', () => (answer.ended = true)).on('error', () => (answer.ended = true));
   return answer;
@@ -137,7 +154,12 @@ describe('behind nginx', { concurrency: 3, skip: nginx ? false : 'there is no ng
     const stream = await ask(proxy, `${BASE}/stream/${token}`, { headers: { Accept: 'text/event-stream' } });
     t.after(() => stream.close());
     const form = 'to=alice&message=hello+through+nginx';
-    const sent = await ask(proxy, `${BASE}/send-message`, { user: 'bob', method: 'POST', body: form, headers: { 'Content-Type': 'application/x-www-form-urlencoded' } });
+    const sent = await ask(proxy, `${BASE}/send-message`, {
+      user: 'bob',
+      method: 'POST',
+      body: form,
+      headers: { 'Content-Type': 'application/x-www-form-urlencoded' },
+    });
     assert.equal(sent.status, 200);
     await waitFor(() => stream.text.includes('hello through nginx'), 'the message', SOON_MS);
   });

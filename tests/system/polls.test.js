@@ -160,7 +160,10 @@ describe('polls', { concurrency: 6 }, () => {
     const presence = stanzas.filter(({ type }) => type === 'presence').map((stanza) => stanza.presence.entity.id);
     assert.deepEqual(presence.sort(), [7, 'bob'].sort());
     const { message } = stanzas.find(({ type }) => type === 'message');
-    assert.deepEqual(message.members.map(({ id }) => id), ['bob', 7]);
+    assert.deepEqual(
+      message.members.map(({ id }) => id),
+      ['bob', 7],
+    );
   });
 
   test('count as sessions', async (t) => {

@@ -22,7 +22,11 @@ describe('presence', { concurrency: 6 }, () => {
     second.close();
     await watcher.presence('alice', unavailable);
     const changes = watcher.stanzas.items.flatMap(({ presence }) => presence ?? []).filter(({ id }) => id === 'alice');
-    assert.deepEqual(changes.map((one) => one.available), [false, true, false], 'and nothing was said in between');
+    assert.deepEqual(
+      changes.map((one) => one.available),
+      [false, true, false],
+      'and nothing was said in between',
+    );
   });
 
   test('outlasts a short absence', async (t) => {
@@ -39,7 +43,10 @@ describe('presence', { concurrency: 6 }, () => {
     await watcher.presence('alice', unavailable);
     assert.ok(Date.now() - left >= 1900, 'the grace began anew');
     const changes = watcher.stanzas.items.flatMap(({ presence }) => presence ?? []).filter(({ id }) => id === 'alice');
-    assert.deepEqual(changes.map((one) => one.available), [false, true, false]);
+    assert.deepEqual(
+      changes.map((one) => one.available),
+      [false, true, false],
+    );
   });
 
   test('is set by the user, with show and status', async (t) => {
@@ -75,8 +82,15 @@ describe('presence', { concurrency: 6 }, () => {
   test('refuses what is no show, and what is no status', async (t) => {
     const gateway = await startGateway(t);
     const alice = gateway.person('alice');
-    const bad = [{ show: 'gone' }, { show: '' }, { show: ['away', 'dnd'] }, { status: 'x'.repeat(10_000) }, { status: 'a\0b' }];
-    for (const form of bad) assert.equal((await alice.post('/presence', form)).status, 400, JSON.stringify(form).slice(0, 60));
+    const bad = [
+      { show: 'gone' },
+      { show: '' },
+      { show: ['away', 'dnd'] },
+      { status: 'x'.repeat(10_000) },
+      { status: 'a\0b' },
+    ];
+    for (const form of bad)
+      assert.equal((await alice.post('/presence', form)).status, 400, JSON.stringify(form).slice(0, 60));
   });
 
   test('status is data: whatever is in it, a stanza stays one line', async (t) => {
@@ -103,7 +117,10 @@ describe('presence', { concurrency: 6 }, () => {
     const gateway = await startGateway(t);
     const [alice] = await gateway.people('alice', 'bob', 'carol');
     assert.deepEqual((await alice.friends()).map(({ id }) => id).sort(), ['bob', 'carol']);
-    assert.deepEqual((await alice.friends({ dialect: 'module' })).map(({ entity }) => entity.id).sort(), ['bob', 'carol']);
+    assert.deepEqual((await alice.friends({ dialect: 'module' })).map(({ entity }) => entity.id).sort(), [
+      'bob',
+      'carol',
+    ]);
   });
 
   test('of somebody new is told to those who are there', async (t) => {
@@ -124,7 +141,10 @@ describe('presence', { concurrency: 6 }, () => {
     await watcher.presence('bob', unavailable);
     const stream = await bob.stream();
     await watcher.presence('bob', available);
-    assert.deepEqual((await alice.friends()).map(({ id }) => id), ['bob']);
+    assert.deepEqual(
+      (await alice.friends()).map(({ id }) => id),
+      ['bob'],
+    );
     stream.close();
     await watcher.presence('bob', unavailable);
     const seen = watcher.stanzas.items.flatMap(({ presence }) => presence ?? []).map(({ id }) => id);
@@ -137,7 +157,8 @@ describe('presence', { concurrency: 6 }, () => {
     const names = Array.from({ length: 50 }, (_, i) => `user ${i}`);
     await Promise.all(names.map((name) => gateway.person(name).stream()));
     for (const name of names) {
-      const seen = () => watcher.stanzas.items.some(({ presence }) => presence?.some((one) => one.id === name && one.available));
+      const seen = () =>
+        watcher.stanzas.items.some(({ presence }) => presence?.some((one) => one.id === name && one.available));
       if (!seen()) await watcher.presence(name, available);
     }
   });

@@ -39,7 +39,8 @@ async function startWithPages(t, options = {}) {
   return { gateway, www };
 }
 
-const get = (target, ...lines) => `${[`GET ${target} HTTP/1.1`, 'Host: x', 'Connection: close', ...lines].join('\r\n')}\r\n\r\n`;
+const get = (target, ...lines) =>
+  `${[`GET ${target} HTTP/1.1`, 'Host: x', 'Connection: close', ...lines].join('\r\n')}\r\n\r\n`;
 
 describe('pages', { concurrency: 4 }, () => {
   test('have their types', async (t) => {
@@ -109,12 +110,40 @@ describe('pages', { concurrency: 4 }, () => {
 
   test('are all there is: no way out of the folder', async (t) => {
     const { gateway } = await startWithPages(t);
-    const targets = ['/../secret.txt', '/..%2fsecret.txt', '/%2e%2e/secret.txt', '/%2e%2e%2fsecret.txt', '/deep/../../secret.txt', '//secret.txt', '/./chat.js',
-      '/deep//index.html', '/..', '/../', '/%2e', '/link.txt', '/up/secret.txt', '/up/', '/.hidden', '/deep/.git/config', '/deep', '/chat.js/', '/chat.js/x',
-      '/\\..\\secret.txt', '/..%5csecret.txt', '/%2fetc%2fpasswd', '//etc/passwd', '/chat.js%20', '/CHAT.JS', '/nothing'];
+    const targets = [
+      '/../secret.txt',
+      '/..%2fsecret.txt',
+      '/%2e%2e/secret.txt',
+      '/%2e%2e%2fsecret.txt',
+      '/deep/../../secret.txt',
+      '//secret.txt',
+      '/./chat.js',
+      '/deep//index.html',
+      '/..',
+      '/../',
+      '/%2e',
+      '/link.txt',
+      '/up/secret.txt',
+      '/up/',
+      '/.hidden',
+      '/deep/.git/config',
+      '/deep',
+      '/chat.js/',
+      '/chat.js/x',
+      '/\\..\\secret.txt',
+      '/..%5csecret.txt',
+      '/%2fetc%2fpasswd',
+      '//etc/passwd',
+      '/chat.js%20',
+      '/CHAT.JS',
+      '/nothing',
+    ];
     for (const target of targets) {
       const { text, responses } = await exchange(gateway, get(target));
-      assert.ok([400, 404].includes(responses[0].status) || (target === '/deep' && responses[0].status === 301), `${target}: ${responses[0].status}`);
+      assert.ok(
+        [400, 404].includes(responses[0].status) || (target === '/deep' && responses[0].status === 301),
+        `${target}: ${responses[0].status}`,
+      );
       assert.doesNotMatch(text, /secret|hidden|root:/);
     }
     const { responses } = await exchange(gateway, get('/chat.js%00.html'));

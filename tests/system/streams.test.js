@@ -26,9 +26,16 @@ async function openRaw(gateway, { version = '1.1', query = '', user = 'alice', h
   return raw;
 }
 
-const linesOf = (bytes) => bytes.toString().split('\n').slice(0, -1).map((line) => JSON.parse(line));
+const linesOf = (bytes) =>
+  bytes
+    .toString()
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => JSON.parse(line));
 const textsOf = (envelopes) =>
-  envelopes.flatMap(({ stanzas }) => stanzas.filter(({ type }) => type === 'message').map(({ message }) => message.text));
+  envelopes.flatMap(({ stanzas }) =>
+    stanzas.filter(({ type }) => type === 'message').map(({ message }) => message.text),
+  );
 
 describe('what a stream looks like', { concurrency: 6 }, () => {
   test('its headers keep caches and proxies from holding it back', async (t) => {
@@ -48,7 +55,10 @@ describe('what a stream looks like', { concurrency: 6 }, () => {
     const stream = await alice.stream();
     const envelope = await stream.envelopes.next(undefined, 'the first envelope', 2000);
     assert.match(envelope.timestamp, TIMESTAMP);
-    assert.deepEqual(envelope.stanzas.map(({ type }) => type), ['presence']);
+    assert.deepEqual(
+      envelope.stanzas.map(({ type }) => type),
+      ['presence'],
+    );
     const { presence } = envelope.stanzas[0];
     const byId = Object.fromEntries(presence.map((one) => [one.id, one]));
     assert.deepEqual(byId, {
@@ -118,7 +128,11 @@ describe('what a stream looks like', { concurrency: 6 }, () => {
     const gateway = await startGateway(t);
     const alice = gateway.person('alice');
     for (const body of [new URLSearchParams({ format: 'sse' }), JSON.stringify({ format: 'sse' })]) {
-      const stream = await NdjsonFeed.open(gateway, alice.url('/stream'), { method: 'POST', headers: alice.headers, body });
+      const stream = await NdjsonFeed.open(gateway, alice.url('/stream'), {
+        method: 'POST',
+        headers: alice.headers,
+        body,
+      });
       assert.equal(stream.headers.get('content-type'), 'text/event-stream');
       stream.close();
     }
@@ -192,10 +206,13 @@ describe('what a stream looks like', { concurrency: 6 }, () => {
     const gateway = await startGateway(t);
     const plain = await openRaw(gateway, { query: '?format=sse&heartbeat=1' });
     await plain.until(/\n:\n\n/);
-    const module = SseFeed.open(gateway, gateway.person('alice').url(`/stream/${await gateway.person('alice').token()}`, {
-      heartbeat: 1,
-      dialect: 'module',
-    }));
+    const module = SseFeed.open(
+      gateway,
+      gateway.person('alice').url(`/stream/${await gateway.person('alice').token()}`, {
+        heartbeat: 1,
+        dialect: 'module',
+      }),
+    );
     const { stanza } = await module.events.next(({ stanza }) => typeof stanza === 'string', 'a heartbeat', 4000);
     assert.equal(stanza, '{}');
   });
@@ -214,8 +231,16 @@ describe('what a stream looks like', { concurrency: 6 }, () => {
   test('bad wishes are refused', async (t) => {
     const gateway = await startGateway(t);
     const alice = gateway.person('alice');
-    const wishes = [{ heartbeat: 0 }, { heartbeat: 601 }, { heartbeat: 'x' }, { pad: 65537 }, { pad: -1 }, { dialect: 'klingon' },
-      { show: 'here' }, { format: ['sse', 'ndjson'] }];
+    const wishes = [
+      { heartbeat: 0 },
+      { heartbeat: 601 },
+      { heartbeat: 'x' },
+      { pad: 65537 },
+      { pad: -1 },
+      { dialect: 'klingon' },
+      { show: 'here' },
+      { format: ['sse', 'ndjson'] },
+    ];
     for (const wish of wishes) {
       const answer = await alice.get('/stream', wish);
       assert.equal(answer.status, 400, JSON.stringify(wish));
@@ -240,7 +265,10 @@ describe('what a stream looks like', { concurrency: 6 }, () => {
     const { message, timestamp } = stanza;
     assert.equal(message.id, sent.UUID);
     assert.equal(message.sender.id, 'bob');
-    assert.deepEqual(message.members.map(({ id }) => id), ['bob', 42]);
+    assert.deepEqual(
+      message.members.map(({ id }) => id),
+      ['bob', 42],
+    );
     assert.equal(message.language, null);
     /* The client cuts the fraction off and writes its own zone behind. */
     const date = new Date(`${timestamp.split('.')[0]}+00:00`);
@@ -320,13 +348,19 @@ describe('resuming', { concurrency: 6 }, () => {
     const resumed = await alice.stream({ since: cursor });
     const { gap } = await resumed.stanza('gap');
     await resumed.message('message 19');
-    assert.deepEqual(resumed.texts, Array.from({ length: 10 }, (_, i) => `message ${10 + i}`));
+    assert.deepEqual(
+      resumed.texts,
+      Array.from({ length: 10 }, (_, i) => `message ${10 + i}`),
+    );
     const again = await alice.stream({ since: gap.oldest });
     await again.message('message 19');
     assert.deepEqual(again.texts, resumed.texts, 'the oldest cursor there is has no gap behind it');
     assert.ok(!again.stanzas.items.some(({ type }) => type === 'gap'));
     const poll = await alice.poll({ since: cursor, wait: 0 });
-    assert.ok(poll.stanzas.some(({ type }) => type === 'gap'), 'polls say it too');
+    assert.ok(
+      poll.stanzas.some(({ type }) => type === 'gap'),
+      'polls say it too',
+    );
   });
 
   test('from beyond the end (of another store, then) says so with a gap', async (t) => {
@@ -351,7 +385,10 @@ describe('resuming', { concurrency: 6 }, () => {
     }
   });
 
-  for (const [how, end] of [['a restart', 'stop'], ['a crash', 'kill']]) {
+  for (const [how, end] of [
+    ['a restart', 'stop'],
+    ['a crash', 'kill'],
+  ]) {
     test(`is what EventSource does by itself after ${how}: nothing lost, nothing doubled`, async (t) => {
       const gateway = await startGateway(t);
       const relay = await startRelay(t, gateway);
@@ -435,7 +472,10 @@ describe('the end of a stream', { concurrency: 6 }, () => {
     assert.equal(JSON.parse(chunks.at(-1)).error, 'shutting_down');
     assert.equal(chunked.error, null, 'and no RST');
     await sse.untilClosed();
-    assert.match(sse.body().toString(), /\nevent: end\ndata: \{"timestamp":"[^"]+","stanzas":\[\],"error":"shutting_down"/);
+    assert.match(
+      sse.body().toString(),
+      /\nevent: end\ndata: \{"timestamp":"[^"]+","stanzas":\[\],"error":"shutting_down"/,
+    );
   });
 
   test('a slow reader is cut with a reason; nobody else notices, and it resumes', async (t) => {
@@ -493,7 +533,9 @@ describe('the end of a stream', { concurrency: 6 }, () => {
     const gateway = await startGateway(t);
     const [alice, bob] = await gateway.people('alice', 'bob');
     const streams = await Promise.all(
-      Array.from({ length: 60 }, (_, i) => alice.stream(i % 2 ? { format: 'ndjson' } : { dialect: 'module', format: 'ndjson' })),
+      Array.from({ length: 60 }, (_, i) =>
+        alice.stream(i % 2 ? { format: 'ndjson' } : { dialect: 'module', format: 'ndjson' }),
+      ),
     );
     const thread = await bob.thread('alice');
     for (let i = 0; i < 20; i++) await bob.say(thread, `message ${i}`);

@@ -126,7 +126,10 @@ describe('tokens', { concurrency: 6 }, () => {
     const token = await gateway.person('alice').token();
     const request = `GET ${BASE}/stream/${token}%00x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`;
     const { responses } = await exchange(gateway, request);
-    assert.deepEqual(responses.map(({ status }) => status), [400]);
+    assert.deepEqual(
+      responses.map(({ status }) => status),
+      [400],
+    );
   });
 
   test('are good for nothing else', async (t) => {
@@ -204,7 +207,10 @@ describe('tokens', { concurrency: 6 }, () => {
     assert.equal((await holder.get('/poll')).status, 404);
   });
 
-  for (const [how, end] of [['a restart', 'stop'], ['a crash', 'kill']]) {
+  for (const [how, end] of [
+    ['a restart', 'stop'],
+    ['a crash', 'kill'],
+  ]) {
     test(`outlive ${how}`, async (t) => {
       const gateway = await startGateway(t);
       const holder = await gateway.person('alice').tokenHolder();

@@ -40,26 +40,40 @@ void call_end(struct call *call);
 void call_reply(struct call *call, struct buf *take_body);
 void call_fail(struct call *call, enum err err, unsigned retry_after_s);
 
-/* Where the error speaks of a field, the sentence names it. */
-void call_fail_field(struct call *call, enum err err, const char *field);
-
 /* Answers with what was written as JSON, which is freed. */
 void reply_buf(struct request *req, struct buf *take_body);
 
-/* Reads optional fields. Absent: OK with the value untouched. ERR_BAD_FIELD; ERR_BAD_CURSOR. */
-enum err read_count(struct request *req, const char *name, int64_t min, int64_t max, int64_t *ret_count) must_check;
-enum err read_text(struct request *req, const char *name, struct span *ret_text) must_check;
-enum err read_show(struct request *req, enum show *ret_show) must_check;
-enum err read_dialect(struct request *req, enum dialect *ret_dialect) must_check;
+/* Reads fields one after the other and remembers the first that is wrong; after that nothing is read, and targets stay as they are. */
+struct reader {
+    struct request *req;
+    enum err err;      /* OK so far */
+    const char *field; /* that was wrong */
+};
 
-/* `since`, or the Last-Event-ID header, with the presence mark that polls add. */
-enum err read_since(struct request *req, struct attach *attach) must_check;
+static inline struct reader reader_of(struct request *req)
+{
+    return (struct reader){.req = req};
+}
 
-/* The style for this request. */
-enum err read_style(struct nereid *nereid, struct request *req, struct stanza_style *ret_style) must_check;
+/* Notes that `field` is wrong, unless one before was; OK is no error. */
+void reader_note(struct reader *in, const char *field, enum err err);
 
-/* How the caller attaches; `since` is read. */
-enum err read_attach(struct request *req, struct attach *ret_attach, struct id *ret_token) must_check;
+/* Answers with the error and the name of the field. */
+void request_refuse(const struct reader *in);
+
+/* The same, and ends the call. */
+void call_refuse(struct call *call, const struct reader *in);
+
+/* All of these are optional: where the field is absent its target stays as it is. */
+void read_text(struct reader *in, const char *field, struct span *text);
+void read_count(struct reader *in, const char *field, int64_t min, int64_t max, int64_t *count);
+void read_show(struct reader *in, enum show *show);
+
+/* How stanzas are to be written for this request: `dialect`, or as configured. */
+void read_style(struct reader *in, const struct nereid *nereid, struct stanza_style *style);
+
+/* How the caller attaches: `since` or the Last-Event-ID header, with the presence mark that polls add, and the token, which is put at `token`. */
+void read_attach(struct reader *in, struct attach *attach, struct id *token);
 
 /* --- handlers, each in the file of its name */
 void nereid_stream(void *ctx, struct request *req);

@@ -21,9 +21,10 @@ static void add_friend(void *ctx, const struct presence *friend)
 static void get_friends(struct call *call)
 {
     struct friend_list list = {.out = BUF_INIT};
-    enum err err = read_style(call->nereid, call->req, &list.style);
-    if (err) {
-        call_fail_field(call, err, "dialect");
+    struct reader in = reader_of(call->req);
+    read_style(&in, call->nereid, &list.style);
+    if (in.err) {
+        call_refuse(call, &in);
         return;
     }
     buf_add_text(&list.out, "{\"friends\":[");
@@ -62,16 +63,14 @@ static void set_presence(struct call *call)
 {
     struct presence_call *asked = container_of(call, struct presence_call, call);
     struct presence presence = user_presence(call->user);
-    const char *field = "show";
-    enum err err = read_show(call->req, &presence.show);
-    if (!err)
-        err = (field = "dialect", read_style(call->nereid, call->req, &asked->style));
-    if (!err)
-        err = (field = "status", read_text(call->req, "status", &presence.status));
-    if (!err)
-        err = hub_presence_set(call->user, presence.show, presence.status, presence_set, asked);
-    if (err)
-        call_fail_field(call, err, field);
+    struct reader in = reader_of(call->req);
+    read_style(&in, call->nereid, &asked->style);
+    read_show(&in, &presence.show);
+    read_text(&in, "status", &presence.status);
+    if (!in.err)
+        reader_note(&in, "status", hub_presence_set(call->user, presence.show, presence.status, presence_set, asked));
+    if (in.err)
+        call_refuse(call, &in);
 }
 
 void nereid_set_presence(void *ctx, struct request *req)

@@ -138,17 +138,15 @@ static void open_poll(struct call *call)
     struct poll_call *poll = container_of(call, struct poll_call, call);
     int64_t max_s = call->nereid->options.poll_wait_ms / 1000;
     poll->wait_s = max_s;
-    const char *field = "since";
-    enum err err = read_attach(call->req, &poll->attach, &poll->token);
-    if (!err)
-        err = (field = "dialect", read_style(call->nereid, call->req, &poll->style));
-    if (!err)
-        err = (field = "wait", read_count(call->req, "wait", 0, max_s, &poll->wait_s));
-    if (err) {
-        call_fail_field(call, err, field);
+    struct reader in = reader_of(call->req);
+    read_attach(&in, &poll->attach, &poll->token);
+    read_style(&in, call->nereid, &poll->style);
+    read_count(&in, "wait", 0, max_s, &poll->wait_s);
+    if (in.err) {
+        call_refuse(call, &in);
         return;
     }
-    err = start_waiting(poll);
+    enum err err = start_waiting(poll);
     if (!err)
         return;
     request_fail(call->req, err, NULL, err == ERR_TOO_MANY_SESSIONS ? 10 : 0);

@@ -100,33 +100,26 @@ void probes_end(struct nereid *nereid)
     }
 }
 
-static enum err read_probe(struct request *req, struct probe *probe)
+static void read_probe(struct reader *in, struct probe *probe)
 {
     probe->marks = MARKS_DEFAULT;
     probe->gap_ms = GAP_DEFAULT_MS;
-    enum err err = read_count(req, "marks", 1, MARKS_MAX, &probe->marks);
-    if (!err)
-        err = read_count(req, "gap", 0, GAP_MAX_MS, &probe->gap_ms);
-    if (!err)
-        err = read_count(req, "pad", 0, PAD_MAX, &probe->pad);
-    return err;
+    read_count(in, "marks", 1, MARKS_MAX, &probe->marks);
+    read_count(in, "gap", 0, GAP_MAX_MS, &probe->gap_ms);
+    read_count(in, "pad", 0, PAD_MAX, &probe->pad);
 }
 
-static enum err probe_new(struct nereid *nereid, struct request *req, struct probe **ret_probe)
+/* Null: no memory. */
+static struct probe *probe_new(struct nereid *nereid)
 {
     struct probe *probe = calloc(1, sizeof(*probe));
     if (!probe)
-        return ERR_NO_MEMORY;
+        return NULL;
     probe->nereid = nereid;
-    enum err err = read_probe(req, probe);
-    if (!err)
-        err = timer_init(loop_timers(nereid->loop), &probe->timer, mark_due);
-    if (err) {
-        free(probe);
-        return err;
-    }
-    *ret_probe = probe;
-    return OK;
+    if (timer_init(loop_timers(nereid->loop), &probe->timer, mark_due) == OK)
+        return probe;
+    free(probe);
+    return NULL;
 }
 
 static const struct http_header probe_headers[] = {
@@ -144,10 +137,17 @@ void nereid_probe(void *ctx, struct request *req)
         request_fail(req, ERR_TOO_MANY, NULL, wait_s);
         return;
     }
-    struct probe *probe;
-    enum err err = probe_new(nereid, req, &probe);
-    if (err)
-        request_fail(req, err, err == ERR_BAD_FIELD ? "marks, gap or pad has an unacceptable value" : NULL, 0);
-    else
-        request_stream(req, "application/x-ndjson", probe_headers, probe_opened, probe);
+    struct probe *probe = probe_new(nereid);
+    struct reader in = reader_of(req);
+    if (!probe) {
+        request_fail(req, ERR_NO_MEMORY, NULL, 0);
+        return;
+    }
+    read_probe(&in, probe);
+    if (in.err) {
+        probe_free(probe);
+        request_refuse(&in);
+        return;
+    }
+    request_stream(req, "application/x-ndjson", probe_headers, probe_opened, probe);
 }

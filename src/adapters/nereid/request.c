@@ -46,14 +46,6 @@ void call_fail(struct call *call, enum err err, unsigned retry_after_s)
     call_end(call);
 }
 
-void call_fail_field(struct call *call, enum err err, const char *field)
-{
-    char sentence[128];
-    (void)snprintf(sentence, sizeof(sentence), "%s: %s", field, err_sentence(err));
-    request_fail(call->req, err, sentence, 0);
-    call_end(call);
-}
-
 void reply_buf(struct request *req, struct buf *take_body)
 {
     struct blob *body = buf_blob(take_body);
@@ -73,64 +65,88 @@ void call_reply(struct call *call, struct buf *take_body)
 
 /* --- fields */
 
-enum err read_text(struct request *req, const char *name, struct span *ret_text)
+void reader_note(struct reader *in, const char *field, enum err err)
 {
-    struct span text;
-    enum err err = request_field(req, name, &text);
-    if (!err)
-        *ret_text = text;
-    return err == ERR_MISSING_FIELD ? OK : err;
+    if (in->err || !err)
+        return;
+    in->err = err;
+    in->field = field;
 }
 
-enum err read_count(struct request *req, const char *name, int64_t min, int64_t max, int64_t *ret_count)
+void request_refuse(const struct reader *in)
 {
-    struct span text = {0};
-    enum err err = read_text(req, name, &text);
-    if (err || !text.data)
-        return err;
+    char sentence[128];
+    (void)snprintf(sentence, sizeof(sentence), "%s: %s", in->field, err_sentence(in->err));
+    request_fail(in->req, in->err, sentence, 0);
+}
+
+void call_refuse(struct call *call, const struct reader *in)
+{
+    request_refuse(in);
+    call_end(call);
+}
+
+void read_text(struct reader *in, const char *field, struct span *text)
+{
+    struct span value;
+    if (in->err)
+        return;
+    enum err err = request_field(in->req, field, &value);
+    if (!err)
+        *text = value;
+    else if (err != ERR_MISSING_FIELD)
+        reader_note(in, field, err);
+}
+
+static bool parse_count(struct span text, int64_t *ret_count)
+{
+    enum { DIGITS_MAX = 9 };
     int64_t count = 0;
+    if (text.len == 0 || text.len > DIGITS_MAX)
+        return false;
     for (size_t i = 0; i < text.len; i++) {
-        if (text.data[i] < '0' || text.data[i] > '9' || i > 9)
-            return ERR_BAD_FIELD;
+        if (text.data[i] < '0' || text.data[i] > '9')
+            return false;
         count = count * 10 + (text.data[i] - '0');
     }
-    if (text.len == 0 || count < min || count > max)
-        return ERR_BAD_FIELD;
     *ret_count = count;
-    return OK;
+    return true;
 }
 
-enum err read_show(struct request *req, enum show *ret_show)
+void read_count(struct reader *in, const char *field, int64_t min, int64_t max, int64_t *count)
 {
-    struct span word = {0};
-    enum err err = read_text(req, "show", &word);
-    if (err || !word.data)
-        return err;
-    return show_parse(word, ret_show) ? OK : ERR_BAD_FIELD;
-}
-
-enum err read_dialect(struct request *req, enum dialect *ret_dialect)
-{
-    struct span word = {0};
-    enum err err = read_text(req, "dialect", &word);
-    if (err || !word.data)
-        return err;
-    if (span_is(word, "spec"))
-        *ret_dialect = DIALECT_SPEC;
-    else if (span_is(word, "module"))
-        *ret_dialect = DIALECT_MODULE;
+    struct span text = {0};
+    int64_t value;
+    read_text(in, field, &text);
+    if (!text.data)
+        return;
+    if (parse_count(text, &value) && value >= min && value <= max)
+        *count = value;
     else
-        return ERR_BAD_FIELD;
-    return OK;
+        reader_note(in, field, ERR_BAD_FIELD);
 }
 
-enum err read_style(struct nereid *nereid, struct request *req, struct stanza_style *ret_style)
+void read_show(struct reader *in, enum show *show)
 {
-    struct stanza_style style = {nereid->options.dialect, span_of(nereid->options.entity_prefix), nereid->hub};
-    enum err err = read_dialect(req, &style.dialect);
-    if (!err)
-        *ret_style = style;
-    return err;
+    struct span word = {0};
+    read_text(in, "show", &word);
+    if (word.data && !show_parse(word, show))
+        reader_note(in, "show", ERR_BAD_FIELD);
+}
+
+void read_style(struct reader *in, const struct nereid *nereid, struct stanza_style *style)
+{
+    struct span word = {0};
+    *style = (struct stanza_style){nereid->options.dialect, span_of(nereid->options.entity_prefix), nereid->hub};
+    read_text(in, "dialect", &word);
+    if (!word.data)
+        return;
+    if (span_is(word, "spec"))
+        style->dialect = DIALECT_SPEC;
+    else if (span_is(word, "module"))
+        style->dialect = DIALECT_MODULE;
+    else
+        reader_note(in, "dialect", ERR_BAD_FIELD);
 }
 
 /* Polls hand out `cursor.mark`; streams take either form. */
@@ -151,33 +167,26 @@ static bool parse_since(struct span text, struct attach *attach)
     return true;
 }
 
-enum err read_since(struct request *req, struct attach *attach)
+static void read_since(struct reader *in, struct attach *attach)
 {
     struct span text = {0};
-    enum err err = read_text(req, "since", &text);
-    if (err)
-        return ERR_BAD_CURSOR;
+    read_text(in, "since", &text);
     /* What a browser says when it reconnects is newer than what its page once put in the URL. */
-    struct span header = request_header(req, "Last-Event-ID");
+    struct span header = request_header(in->req, "Last-Event-ID");
     if (header.len)
         text = header;
-    if (!text.data)
-        return OK;
-    return parse_since(text, attach) ? OK : ERR_BAD_CURSOR;
+    if (text.data && !parse_since(text, attach))
+        reader_note(in, "since", ERR_BAD_CURSOR);
 }
 
-enum err read_attach(struct request *req, struct attach *ret_attach, struct id *ret_token)
+void read_attach(struct reader *in, struct attach *attach, struct id *token)
 {
-    const struct caller *caller = request_caller(req);
-    struct attach attach = {0};
-    enum err err = read_since(req, &attach);
-    if (err)
-        return err;
-    if (caller->by_token) {
-        *ret_token = caller->token;
-        attach.token = ret_token;
-        attach.token_expires_us = caller->expires_us;
-    }
-    *ret_attach = attach;
-    return OK;
+    const struct caller *caller = request_caller(in->req);
+    *attach = (struct attach){0};
+    read_since(in, attach);
+    if (!caller->by_token)
+        return;
+    *token = caller->token;
+    attach->token = token;
+    attach->token_expires_us = caller->expires_us;
 }

@@ -21,10 +21,10 @@ static void send_fail(struct send_call *send, enum err err, const char *sentence
     send_end(send);
 }
 
-static void send_failed_field(struct send_call *send, enum err err, const char *field)
+static void send_refuse(struct send_call *send, const struct reader *in)
 {
-    buf_fini(&send->attachments);
-    call_fail_field(&send->call, err, field);
+    request_refuse(in);
+    send_end(send);
 }
 
 static void message_sent(void *ctx, enum err err, const struct append_result *result)
@@ -48,7 +48,7 @@ static void send_to_thread(struct send_call *send, struct id thread)
     send->fields.thread = thread;
     enum err err = hub_send(send->call.nereid->hub, &send->fields, message_sent, send, &refusal);
     if (err && refusal.field)
-        send_failed_field(send, err, refusal.field);
+        send_refuse(send, &(struct reader){send->call.req, err, refusal.field});
     else if (err)
         send_fail(send, err, NULL, refusal.retry_s);
 }
@@ -64,22 +64,20 @@ static void thread_found(void *ctx, enum err err, const struct thread_record *th
 
 /* --- fields */
 
-static enum err read_id(struct request *req, const char *name, struct id *ret_id)
+static void read_id(struct reader *in, const char *field, struct id *id)
 {
     struct span text = {0};
-    enum err err = read_text(req, name, &text);
-    if (err || !text.data)
-        return err;
-    return id_parse(text, ret_id) ? OK : ERR_BAD_FIELD;
+    read_text(in, field, &text);
+    if (text.data && !id_parse(text, id))
+        reader_note(in, field, ERR_BAD_FIELD);
 }
 
-static enum err read_type(struct request *req, enum text_type *ret_type)
+static void read_type(struct reader *in, enum text_type *type)
 {
     struct span word = {0};
-    enum err err = read_text(req, "type", &word);
-    if (err || !word.data)
-        return err;
-    return text_type_parse(word, ret_type) ? OK : ERR_BAD_FIELD;
+    read_text(in, "type", &word);
+    if (word.data && !text_type_parse(word, type))
+        reader_note(in, "type", ERR_BAD_FIELD);
 }
 
 static bool are_objects(const json_t *list)
@@ -113,38 +111,34 @@ static enum err read_attachments(struct send_call *send)
     return buf_failed(&send->attachments) ? ERR_NO_MEMORY : OK;
 }
 
-/* Reads all but where it goes; on error *ret_field says what is wrong. */
-static enum err read_message(struct send_call *send, const char **ret_field)
+/* Reads all but where it goes. The text may be missing where there are attachments. */
+static void read_message(struct reader *in, struct send_call *send)
 {
-    struct request *req = send->call.req;
     struct message_fields *fields = &send->fields;
-    fields->sender = request_caller(req)->user;
-    enum err err = (*ret_field = "attachments", read_attachments(send));
-    if (!err)
-        err = (*ret_field = "message", request_field(req, "message", &fields->text));
-    if (err == ERR_MISSING_FIELD && fields->attachments.data)
-        err = OK;
-    if (!err)
-        err = (*ret_field = "type", read_type(req, &fields->type));
-    if (!err)
-        err = (*ret_field = "subject", read_text(req, "subject", &fields->subject));
-    if (!err)
-        err = (*ret_field = "language", read_text(req, "language", &fields->language));
-    if (!err)
-        err = (*ret_field = "id", read_id(req, "id", &fields->id));
-    return err;
+    fields->sender = request_caller(in->req)->user;
+    reader_note(in, "attachments", read_attachments(send));
+    read_text(in, "message", &fields->text);
+    if (!fields->text.data && !fields->attachments.data)
+        reader_note(in, "message", ERR_MISSING_FIELD);
+    read_type(in, &fields->type);
+    read_text(in, "subject", &fields->subject);
+    read_text(in, "language", &fields->language);
+    read_id(in, "id", &fields->id);
 }
 
 static void send_to_users(struct send_call *send)
 {
     const struct span *to;
     size_t count;
-    enum err err = request_fields(send->call.req, "to", &to, &count);
-    if (err || count == 0) {
-        send_failed_field(send, err ? err : ERR_MISSING_FIELD, err ? "to" : "thread_id or to");
+    struct reader in = reader_of(send->call.req);
+    reader_note(&in, "to", request_fields(in.req, "to", &to, &count));
+    if (!in.err && count == 0)
+        reader_note(&in, "thread_id or to", ERR_MISSING_FIELD);
+    if (in.err) {
+        send_refuse(send, &in);
         return;
     }
-    err = hub_thread_open(send->call.user, to, count, (struct span){0}, thread_found, send);
+    enum err err = hub_thread_open(send->call.user, to, count, (struct span){0}, thread_found, send);
     if (err)
         send_fail(send, err, NULL, 0);
 }
@@ -152,14 +146,13 @@ static void send_to_users(struct send_call *send)
 static void send_message(struct call *call)
 {
     struct send_call *send = container_of(call, struct send_call, call);
-    const char *field;
-    enum err err = read_message(send, &field);
+    struct reader in = reader_of(call->req);
     struct span thread_text = {0};
     struct id thread;
-    if (!err)
-        err = (field = "thread_id", read_text(call->req, "thread_id", &thread_text));
-    if (err)
-        send_failed_field(send, err, field);
+    read_message(&in, send);
+    read_text(&in, "thread_id", &thread_text);
+    if (in.err)
+        send_refuse(send, &in);
     else if (thread_text.len == 0)
         send_to_users(send);
     else if (id_parse(thread_text, &thread))

@@ -180,6 +180,9 @@ struct stream_call {
     struct id token;
     int64_t heartbeat_s;
     int64_t pad;
+    enum show show;
+    struct span status;
+    bool sets_presence; /* `show` or `status` was given */
 };
 
 static enum err feed_new(const struct stream_call *asked, struct handoff *handoff, struct feed **ret_feed)
@@ -258,72 +261,48 @@ static void presence_was_set(void *ctx, enum err err)
 }
 
 /* `show` and `status` of the stream's user, where given. */
-static enum err read_presence(struct stream_call *asked, bool *ret_given, enum show *ret_show, struct span *ret_status)
+static void read_presence(struct reader *in, struct stream_call *asked)
 {
     struct presence presence = user_presence(asked->call.user);
-    struct span show_field = {0}, status = {0};
-    *ret_show = presence.show;
-    enum err err = read_show(asked->call.req, ret_show);
-    if (!err)
-        err = read_text(asked->call.req, "show", &show_field);
-    if (!err)
-        err = read_text(asked->call.req, "status", &status);
-    *ret_given = show_field.data || status.data;
-    *ret_status = status.data ? status : presence.status;
-    return err;
+    struct span show_word = {0}, status = {0};
+    asked->show = presence.show;
+    read_show(in, &asked->show);
+    read_text(in, "show", &show_word);
+    read_text(in, "status", &status);
+    asked->sets_presence = show_word.data || status.data;
+    asked->status = status.data ? status : presence.status;
 }
 
-static void set_presence(struct stream_call *asked)
-{
-    bool given;
-    enum show show;
-    struct span status;
-    enum err err = read_presence(asked, &given, &show, &status);
-    if (!err && given)
-        err = hub_presence_set(asked->call.user, show, status, presence_was_set, asked);
-    if (err)
-        call_fail(&asked->call, err, 0);
-    else if (!given)
-        send_head(asked);
-}
-
-static enum err read_format(struct request *req, enum dialect dialect, enum wire_format *ret_format)
+/* The module speaks server-sent events to clients that never say so. */
+static void read_format(struct reader *in, struct wire *wire)
 {
     struct span word = {0};
-    enum err err = read_text(req, "format", &word);
-    if (err)
-        return err;
-    /* The module speaks server-sent events to clients that never say so. */
-    if (!word.data)
-        *ret_format = request_accepts(req, "text/event-stream") || dialect == DIALECT_MODULE ? WIRE_SSE : WIRE_NDJSON;
-    else if (span_is(word, "sse"))
-        *ret_format = WIRE_SSE;
-    else if (span_is(word, "ndjson"))
-        *ret_format = WIRE_NDJSON;
-    else
-        return ERR_BAD_FIELD;
-    return OK;
+    read_text(in, "format", &word);
+    bool sse = request_accepts(in->req, "text/event-stream") || wire->style.dialect == DIALECT_MODULE;
+    if (word.data)
+        sse = span_is(word, "sse");
+    if (word.data && !sse && !span_is(word, "ndjson"))
+        reader_note(in, "format", ERR_BAD_FIELD);
+    wire->format = sse ? WIRE_SSE : WIRE_NDJSON;
 }
 
 static void open_stream(struct call *call)
 {
     struct stream_call *asked = container_of(call, struct stream_call, call);
-    struct request *req = call->req;
+    struct reader in = reader_of(call->req);
     asked->heartbeat_s = call->nereid->options.heartbeat_ms / 1000;
-    const char *field = "since";
-    enum err err = read_attach(req, &asked->attach, &asked->token);
-    if (!err)
-        err = (field = "dialect", read_style(call->nereid, req, &asked->wire.style));
-    if (!err)
-        err = (field = "format", read_format(req, asked->wire.style.dialect, &asked->wire.format));
-    if (!err)
-        err = (field = "heartbeat", read_count(req, "heartbeat", 1, HEARTBEAT_MAX_S, &asked->heartbeat_s));
-    if (!err)
-        err = (field = "pad", read_count(req, "pad", 0, PAD_MAX, &asked->pad));
-    if (err)
-        call_fail_field(call, err, field);
-    else
-        set_presence(asked);
+    read_attach(&in, &asked->attach, &asked->token);
+    read_style(&in, call->nereid, &asked->wire.style);
+    read_format(&in, &asked->wire);
+    read_count(&in, "heartbeat", 1, HEARTBEAT_MAX_S, &asked->heartbeat_s);
+    read_count(&in, "pad", 0, PAD_MAX, &asked->pad);
+    read_presence(&in, asked);
+    if (!in.err && asked->sets_presence)
+        reader_note(&in, "status", hub_presence_set(call->user, asked->show, asked->status, presence_was_set, asked));
+    if (in.err)
+        call_refuse(call, &in);
+    else if (!asked->sets_presence)
+        send_head(asked);
 }
 
 void nereid_stream(void *ctx, struct request *req)

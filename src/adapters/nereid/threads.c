@@ -45,14 +45,9 @@ static const struct stanza_style *style_of(struct call *call)
     return &container_of(call, struct thread_call, call)->style;
 }
 
-/* False: the request was answered. */
-static bool read_own_style(struct call *call)
+static void read_own_style(struct reader *in, struct call *call)
 {
-    struct thread_call *thread_call = container_of(call, struct thread_call, call);
-    enum err err = read_style(call->nereid, call->req, &thread_call->style);
-    if (err)
-        call_fail_field(call, err, "dialect");
-    return !err;
+    read_style(in, call->nereid, &container_of(call, struct thread_call, call)->style);
 }
 
 /* --- one thread: start-session, members */
@@ -78,18 +73,16 @@ static void start_session(struct call *call)
     const struct span *users;
     size_t count;
     struct span room = {0};
-    const char *field = "user";
-    if (!read_own_style(call))
-        return;
-    enum err err = request_fields(call->req, "user", &users, &count);
-    if (!err)
-        err = (field = "room", read_text(call->req, "room", &room));
-    if (!err)
-        err = (field = "user or room", hub_thread_open(call->user, users, count, room, thread_changed, call));
-    if (err == ERR_NOT_FRIENDS || err == ERR_TOO_MANY_MEMBERS)
-        call_fail(call, err, 0);
-    else if (err)
-        call_fail_field(call, err, field);
+    struct reader in = reader_of(call->req);
+    read_own_style(&in, call);
+    reader_note(&in, "user", request_fields(call->req, "user", &users, &count));
+    read_text(&in, "room", &room);
+    if (!in.err)
+        reader_note(&in, "user or room", hub_thread_open(call->user, users, count, room, thread_changed, call));
+    if (in.err == ERR_NOT_FRIENDS || in.err == ERR_TOO_MANY_MEMBERS)
+        call_fail(call, in.err, 0);
+    else if (in.err)
+        call_refuse(call, &in);
 }
 
 void nereid_start_session(void *ctx, struct request *req)
@@ -107,14 +100,14 @@ static void add_member(struct call *call)
 {
     struct id thread;
     struct span user;
-    if (!read_own_style(call))
-        return;
-    enum err err = request_field(call->req, "user", &user);
-    if (err) {
-        call_fail_field(call, err, "user");
+    struct reader in = reader_of(call->req);
+    read_own_style(&in, call);
+    reader_note(&in, "user", request_field(call->req, "user", &user));
+    if (in.err) {
+        call_refuse(call, &in);
         return;
     }
-    err = read_thread(call->req, &thread);
+    enum err err = read_thread(call->req, &thread);
     if (!err)
         err = hub_member_add(call->user, thread, user, thread_changed, call);
     if (err)
@@ -129,8 +122,12 @@ void nereid_add_member(void *ctx, struct request *req)
 static void remove_member(struct call *call)
 {
     struct id thread;
-    if (!read_own_style(call))
+    struct reader in = reader_of(call->req);
+    read_own_style(&in, call);
+    if (in.err) {
+        call_refuse(call, &in);
         return;
+    }
     enum err err = read_thread(call->req, &thread);
     if (!err)
         err = hub_member_remove(call->user, thread, request_param(call->req, "user"), thread_changed, call);
@@ -189,7 +186,11 @@ static void got_threads(void *ctx, enum err err, const struct thread_record *thr
 
 static void list_threads(struct call *call)
 {
-    if (read_own_style(call))
+    struct reader in = reader_of(call->req);
+    read_own_style(&in, call);
+    if (in.err)
+        call_refuse(call, &in);
+    else
         hub_threads(call->nereid->hub, request_caller(call->req)->user, got_threads, call);
 }
 
@@ -222,13 +223,12 @@ static void got_history(void *ctx, enum err err, const struct message_page *page
     call_reply(call, &out);
 }
 
-static enum err read_before(struct request *req, struct cursor *ret_before)
+static void read_before(struct reader *in, struct cursor *before)
 {
     struct span text = {0};
-    enum err err = read_text(req, "before", &text);
-    if (err || !text.data)
-        return err;
-    return cursor_parse(text, ret_before) ? OK : ERR_BAD_CURSOR;
+    read_text(in, "before", &text);
+    if (text.data && !cursor_parse(text, before))
+        reader_note(in, "before", ERR_BAD_CURSOR);
 }
 
 static void read_history(struct call *call)
@@ -238,17 +238,15 @@ static void read_history(struct call *call)
     int64_t limit = max < HISTORY_DEFAULT ? max : HISTORY_DEFAULT;
     struct cursor before = {0};
     struct id thread;
-    const char *field = "before";
-    if (!read_own_style(call))
-        return;
-    enum err err = read_before(call->req, &before);
-    if (!err)
-        err = (field = "limit", read_count(call->req, "limit", 1, max, &limit));
-    if (err) {
-        call_fail_field(call, err, field);
+    struct reader in = reader_of(call->req);
+    read_own_style(&in, call);
+    read_before(&in, &before);
+    read_count(&in, "limit", 1, max, &limit);
+    if (in.err) {
+        call_refuse(call, &in);
         return;
     }
-    err = read_thread(call->req, &thread);
+    enum err err = read_thread(call->req, &thread);
     if (err) {
         call_fail(call, err, 0);
         return;

@@ -27,12 +27,18 @@ class StanzaReader {
   // The next presence of this user that `matches`.
   async presence(user, matches = () => true, ms) {
     let found;
-    await this.stanza('presence', ({ presence }) => (found = presence.find((one) => one.id === user && matches(one))), ms);
+    await this.stanza(
+      'presence',
+      ({ presence }) => (found = presence.find((one) => one.id === user && matches(one))),
+      ms,
+    );
     return found;
   }
 
   get messages() {
-    return this.stanzas.items.filter(({ type }) => type === 'message').map(({ message, cursor }) => ({ ...message, cursor }));
+    return this.stanzas.items
+      .filter(({ type }) => type === 'message')
+      .map(({ message, cursor }) => ({ ...message, cursor }));
   }
 
   get texts() {

@@ -75,7 +75,10 @@ export class Gateway {
     this.closed = once(this.child, 'close').then(([code, signal]) => (this.exit = { code, signal }));
     await waitFor(() => this.exit || this.#isReady(), 'nereidd says where it listens');
     if (this.exit) assert.fail(`nereidd did not start: ${JSON.stringify(this.exit)}\n${this.stderr}`);
-    this.listeners = [...this.stdout.matchAll(/^listening (\S+) (\S+)$/gm)].map(([, name, address]) => ({ name, address }));
+    this.listeners = [...this.stdout.matchAll(/^listening (\S+) (\S+)$/gm)].map(([, name, address]) => ({
+      name,
+      address,
+    }));
     return this;
   }
 

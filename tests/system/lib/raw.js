@@ -16,7 +16,10 @@ export class RawSocket {
   static async connect(gateway, address, { reading = true } = {}) {
     const where = address.startsWith('unix:')
       ? { path: address.slice(5) }
-      : { host: address.slice(0, address.lastIndexOf(':')).replace(/[[\]]/g, ''), port: Number(address.split(':').pop()) };
+      : {
+          host: address.slice(0, address.lastIndexOf(':')).replace(/[[\]]/g, ''),
+          port: Number(address.split(':').pop()),
+        };
     const socket = net.connect({ ...where, allowHalfOpen: true, noDelay: true });
     await within(once(socket, 'connect'), `connecting to ${address}`);
     const raw = new RawSocket();
@@ -66,11 +69,15 @@ export class RawSocket {
 
   async until(pattern, what = `${pattern}`, ms) {
     const found = () => (typeof pattern === 'function' ? pattern(this.text) : this.text.match(pattern));
-    return waitFor(() => {
-      const answer = found();
-      if (!answer && (this.closed || this.ended)) assert.fail(`closed before: ${what}\n${this.text.slice(-500)}`);
-      return answer;
-    }, what, ms);
+    return waitFor(
+      () => {
+        const answer = found();
+        if (!answer && (this.closed || this.ended)) assert.fail(`closed before: ${what}\n${this.text.slice(-500)}`);
+        return answer;
+      },
+      what,
+      ms,
+    );
   }
 
   // All that comes until the peer closes; an RST counts as closing.
@@ -143,7 +150,8 @@ export function parseResponse(bytes, { head = false, ended = false } = {}) {
   const headEnd = bytes.indexOf('\r\n\r\n');
   if (headEnd < 0) return null;
   const [statusLine, ...lines] = bytes.toString('latin1', 0, headEnd).split('\r\n');
-  const [, version, status] = /^HTTP\/(1\.[01]) ([1-5][0-9][0-9])/.exec(statusLine) ?? assert.fail(`not an answer: ${statusLine}`);
+  const [, version, status] =
+    /^HTTP\/(1\.[01]) ([1-5][0-9][0-9])/.exec(statusLine) ?? assert.fail(`not an answer: ${statusLine}`);
   const headers = headersOf(lines);
   const answer = { version, status: Number(status), headers, body: '', length: headEnd + 4 };
   const rest = bytes.subarray(answer.length);

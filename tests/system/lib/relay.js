@@ -7,7 +7,10 @@ export async function startRelay(t, gateway) {
   const sockets = new Set();
   const server = net.createServer((near) => {
     const far = net.connect({ host: '127.0.0.1', port: Number(gateway.address().split(':').pop()) });
-    for (const [from, to] of [[near, far], [far, near]]) {
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ]) {
       sockets.add(from);
       from.on('error', () => {});
       from.on('close', () => {
