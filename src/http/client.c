@@ -20,6 +20,8 @@
 #include "http/inside.h"
 #include "io/socket.h"
 
+enum { DRAIN_REQUEST_MS = 1000 };
+
 static void on_deadline(struct timer *timer);
 
 struct client *client_new(struct http_server *server, int fd, struct peer *take_lease)
@@ -121,6 +123,16 @@ void client_idles(struct client *client)
     set_deadline(client, loop_now_ms(client->server->loop) + client->server->limits.idle_ms);
     if (client->server->draining)
         client_shut(client);
+}
+
+/* The server is going down. A request that has not arrived whole may not hold that up: its client may be gone, which MHD does not always notice. */
+void client_drain(struct client *client)
+{
+    int64_t due_ms = loop_now_ms(client->server->loop) + DRAIN_REQUEST_MS;
+    if (!client->req)
+        client_shut(client);
+    else if (client->req->phase < PHASE_WAITING && client->deadline.due_ms > due_ms)
+        set_deadline(client, due_ms);
 }
 
 /* A socket that is handed off is not MHD's any more: a shutdown would reach the peer. */

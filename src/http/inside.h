@@ -198,6 +198,7 @@ void client_say(struct client *client, enum err err);
 
 /* Makes MHD see the end of the connection. */
 void client_shut(struct client *client);
+void client_drain(struct client *client);
 
 /* Shorthands that request.c needs. */
 int client_fd(const struct client *client);

@@ -164,7 +164,8 @@ static struct MHD_Daemon *start_daemon(struct http_server *server)
                             MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL,               /* */
                             MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,          /* */
                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, pool_bytes(&server->limits), /* */
-                            MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
+                            /* it does not say itself what framing.c says better */
+                            MHD_OPTION_STRICT_FOR_CLIENT, 0, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
 }
 
 static bool watch_daemon(struct http_server *server)
@@ -240,8 +241,7 @@ void http_server_drain(struct http_server *server, void (*done)(void *ctx), void
     server->drained = done;
     server->drained_ctx = ctx;
     DL_FOREACH (server->clients, client)
-        if (!client->req)
-            client_shut(client);
+        client_drain(client);
     server->due = true;
     loop_again(server->loop);
 }

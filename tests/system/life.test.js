@@ -209,6 +209,16 @@ describe('ending', { concurrency: 4 }, () => {
     });
   }
 
+  test('a request that never arrives whole does not hold it up', async (t) => {
+    const gateway = await startGateway(t);
+    const [silent, gone] = [await gateway.raw(), await gateway.raw()];
+    for (const raw of [silent, gone])
+      raw.write('POST /nereid-chat/token HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n');
+    gone.finish();
+    await gateway.person('alice').friends(); // they have been seen by now
+    await gateway.stop();
+  });
+
   test('a client that does not read holds it up no longer than limits.drain', async (t) => {
     const gateway = await startGateway(t, {
       'limits.drain': '1s',

@@ -53,22 +53,26 @@ class StanzaReader {
 export class NdjsonFeed extends StanzaReader {
   envelopes = new Inbox();
   #stop = new AbortController();
+  #reader;
 
   static async open(gateway, url, init = {}) {
     const feed = new NdjsonFeed();
     const response = await within(fetch(url, { ...init, signal: feed.#stop.signal }), `the head of ${url}`);
     feed.status = response.status;
     feed.headers = response.headers;
-    feed.finished = feed.#pump(response.body);
+    feed.#reader = response.body.getReader();
+    feed.finished = feed.#pump();
     gateway.clients.add(feed);
     return feed;
   }
 
-  async #pump(body) {
+  async #pump() {
     const decoder = new TextDecoder('utf-8', { fatal: true });
     let text = '';
     try {
-      for await (const bytes of body) {
+      for (;;) {
+        const { done, value: bytes } = await this.#reader.read();
+        if (done) break;
         text += decoder.decode(bytes, { stream: true });
         const lines = text.split('\n');
         text = lines.pop();
@@ -101,7 +105,9 @@ export class NdjsonFeed extends StanzaReader {
     return this.envelopes.items.at(-1);
   }
 
+  // The fetch of Node 18 may have let go of the signal by the time it is aborted; its reader it holds on to.
   close() {
+    this.#reader?.cancel().catch(() => {});
     this.#stop.abort();
   }
 }
