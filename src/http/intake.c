@@ -98,11 +98,12 @@ static size_t head_bytes(struct MHD_Connection *connection)
     return info ? info->header_size : 0;
 }
 
-/* The three parts of the request line stand in one piece, a character apart, unless there is a NUL in it or a blank too many. */
+/* The three parts of the request line stand in one piece, a character apart, unless there is a NUL in it or a blank too many; a blank inside the
+ * target is one, too. */
 static bool is_line_whole(const struct request *req, const char *method, const char *url, const char *version)
 {
     return framing_is_token(span_of(method)) && url == method + strlen(method) + 1 &&
-           version == url + req->target_len + 1;
+           version == url + req->target_len + 1 && !memchr(url, ' ', req->target_len);
 }
 
 static enum err limit_exceeded(const struct request *req, size_t bytes, uint64_t body_bytes)
