@@ -30,6 +30,11 @@ static inline bool span_is(struct span a, const char *text)
     return span_equal(a, span_of(text));
 }
 
+static inline bool span_has(struct span span, char byte)
+{
+    return span.len && memchr(span.data, byte, span.len);
+}
+
 /* A copy as a string, for the caller to free; null: no memory. */
 static inline char *span_copy(struct span span)
 {

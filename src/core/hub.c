@@ -141,11 +141,6 @@ bool hub_ready(const struct hub *hub, const char **ret_reason)
 
 /* --- the life of a message */
 
-static bool has_nul(struct span text)
-{
-    return text.len && memchr(text.data, '\0', text.len);
-}
-
 static enum err check_size(struct span field, size_t max, enum metric limit)
 {
     if (field.len <= max)
@@ -158,7 +153,7 @@ static enum err check_text(struct span text)
 {
     if (!utf8_valid(text))
         return ERR_BAD_UTF8;
-    return has_nul(text) ? ERR_BAD_FIELD : OK;
+    return span_has(text, '\0') ? ERR_BAD_FIELD : OK;
 }
 
 static enum err check_subject(struct span subject)

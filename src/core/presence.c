@@ -380,7 +380,7 @@ static void presence_is_set(void *ctx, enum err err)
 
 enum err hub_presence_set(struct user *user, enum show show, struct span status, store_done *done, void *ctx)
 {
-    if (status.len > USER_STATUS_MAX || !utf8_valid(status) || (status.len && memchr(status.data, '\0', status.len)))
+    if (status.len > USER_STATUS_MAX || !utf8_valid(status) || span_has(status, '\0'))
         return ERR_BAD_FIELD;
     struct setting *setting = malloc(sizeof(*setting));
     struct blob *copy = setting ? blob_copy(status) : NULL;

@@ -22,6 +22,12 @@ struct nereid {
 
 /* --- request.c: what several handlers need of a request */
 
+/* Tell proxies to hand a stream on as it comes. */
+extern const struct http_header stream_headers[];
+
+/* When to come back after hub_attach or hub_may_attach has refused; 0: nobody can say. */
+unsigned session_retry_s(enum err err);
+
 /* Opens the caller as a user of the hub for `work`, which gets the request back; on failure the request is answered here. */
 struct call {
     struct nereid *nereid;

@@ -149,7 +149,7 @@ static void open_poll(struct call *call)
     enum err err = start_waiting(poll);
     if (!err)
         return;
-    request_fail(call->req, err, NULL, err == ERR_TOO_MANY_SESSIONS ? 10 : 0);
+    request_fail(call->req, err, NULL, session_retry_s(err));
     poll_free(poll);
 }
 

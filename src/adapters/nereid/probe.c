@@ -122,12 +122,6 @@ static struct probe *probe_new(struct nereid *nereid)
     return NULL;
 }
 
-static const struct http_header probe_headers[] = {
-    {"Cache-Control", "no-cache, no-store, no-transform"},
-    {"X-Accel-Buffering", "no"},
-    {NULL, NULL},
-};
-
 void nereid_probe(void *ctx, struct request *req)
 {
     struct nereid *nereid = ctx;
@@ -149,5 +143,5 @@ void nereid_probe(void *ctx, struct request *req)
         request_refuse(&in);
         return;
     }
-    request_stream(req, "application/x-ndjson", probe_headers, probe_opened, probe);
+    request_stream(req, "application/x-ndjson", stream_headers, probe_opened, probe);
 }

@@ -6,6 +6,19 @@
 
 #include "adapters/nereid/adapter.h"
 
+/* The last one is nginx's. */
+const struct http_header stream_headers[] = {
+    {"Cache-Control", "no-cache, no-store, no-transform"},
+    {"X-Accel-Buffering", "no"},
+    {NULL, NULL},
+};
+
+unsigned session_retry_s(enum err err)
+{
+    enum { ROOM_AGAIN_S = 10 };
+    return err == ERR_TOO_MANY_SESSIONS ? ROOM_AGAIN_S : 0;
+}
+
 /* --- calls */
 
 static void caller_opened(void *ctx, enum err err, struct user *user)

@@ -34,10 +34,12 @@ static void message_sent(void *ctx, enum err err, const struct append_result *re
         send_fail(send, err, NULL, 0);
         return;
     }
-    char id[ID_TEXT_SIZE], thread[ID_TEXT_SIZE];
     struct buf out = BUF_INIT;
-    buf_printf(&out, "{\"UUID\":\"%s\",\"thread\":\"%s\"}", id_format(result->id, id),
-               id_format(result->thread, thread));
+    buf_add_char(&out, '{');
+    stanza_write_id(&out, "UUID", result->id);
+    buf_add_char(&out, ',');
+    stanza_write_id(&out, "thread", result->thread);
+    buf_add_char(&out, '}');
     reply_buf(send->call.req, &out);
     send_end(send);
 }

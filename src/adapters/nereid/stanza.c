@@ -11,7 +11,7 @@ static void add_key(struct buf *out, const char *key)
     buf_add_text(out, "\":");
 }
 
-static void add_time(struct buf *out, const char *key, int64_t wall_us)
+void stanza_write_time(struct buf *out, const char *key, int64_t wall_us)
 {
     char text[TIME_TEXT_SIZE];
     add_key(out, key);
@@ -20,7 +20,7 @@ static void add_time(struct buf *out, const char *key, int64_t wall_us)
     buf_add_char(out, '"');
 }
 
-static void add_id(struct buf *out, const char *key, struct id id)
+void stanza_write_id(struct buf *out, const char *key, struct id id)
 {
     char text[ID_TEXT_SIZE];
     add_key(out, key);
@@ -112,9 +112,9 @@ void stanza_write_message(struct buf *out, const struct stanza_style *style, con
     add_key(out, "attachments");
     buf_add(out, fields->attachments.data ? fields->attachments : SPAN_LITERAL("[]"));
     buf_add_char(out, ',');
-    add_id(out, "id", fields->id);
+    stanza_write_id(out, "id", fields->id);
     buf_add_char(out, ',');
-    add_id(out, "thread", fields->thread);
+    stanza_write_id(out, "thread", fields->thread);
     buf_add_text(out, ",\"sender\":");
     stanza_write_person(out, style, fields->sender, fields->sender_name, NULL);
     if (style->dialect == DIALECT_MODULE)
@@ -154,7 +154,7 @@ void stanza_write_presence(struct buf *out, const struct stanza_style *style, co
 static void open_stanza(struct buf *out, const struct event *event, const char *type)
 {
     buf_add_char(out, '{');
-    add_time(out, "timestamp", event->time_us);
+    stanza_write_time(out, "timestamp", event->time_us);
     buf_printf(out, ",\"type\":\"%s\",\"%s\":", type, type);
 }
 

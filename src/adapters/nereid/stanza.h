@@ -30,6 +30,10 @@ void stanza_write_event(struct buf *out, const struct stanza_style *style, const
                         void (*before)(struct buf *out, const struct event *event, size_t index),
                         void (*after)(struct buf *out));
 
+/* `"key":"…"`: an id, a time. */
+void stanza_write_id(struct buf *out, const char *key, struct id id);
+void stanza_write_time(struct buf *out, const char *key, int64_t wall_us);
+
 /* A message object, without its stanza. */
 void stanza_write_message(struct buf *out, const struct stanza_style *style, const struct message *message);
 

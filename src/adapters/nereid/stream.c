@@ -233,19 +233,12 @@ static void stream_opened(void *ctx, enum err err, struct handoff *handoff)
     call_end(&asked->call);
 }
 
-/* Tells proxies to hand the stream on as it comes (the last one is nginx's). */
-static const struct http_header stream_headers[] = {
-    {"Cache-Control", "no-cache, no-store, no-transform"},
-    {"X-Accel-Buffering", "no"},
-    {NULL, NULL},
-};
-
 static void send_head(struct stream_call *asked)
 {
     const struct id *token = asked->attach.token;
     enum err err = hub_may_attach(asked->call.user, token);
     if (err) {
-        call_fail(&asked->call, err, err == ERR_TOO_MANY_SESSIONS ? 10 : 0);
+        call_fail(&asked->call, err, session_retry_s(err));
         return;
     }
     request_stream(asked->call.req, wire_content_type(asked->wire.format), stream_headers, stream_opened, asked);

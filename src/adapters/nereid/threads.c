@@ -1,15 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Threads: starting them, their members, the list of one's own, and their history. */
 #include "adapters/nereid/adapter.h"
-#include "base/time.h"
 
 enum { HISTORY_DEFAULT = 50 };
-
-static void write_id(struct buf *out, const char *key, struct id id)
-{
-    char text[ID_TEXT_SIZE];
-    buf_printf(out, "\"%s\":\"%s\"", key, id_format(id, text));
-}
 
 static void write_members(struct buf *out, const struct stanza_style *style, const struct thread_record *thread)
 {
@@ -27,9 +20,10 @@ static void write_members(struct buf *out, const struct stanza_style *style, con
 /* The message object, when it was sent, and its place in the log. */
 static void write_dated_message(struct buf *out, const struct stanza_style *style, const struct message *message)
 {
-    char time[TIME_TEXT_SIZE], cursor[CURSOR_TEXT_SIZE];
-    buf_printf(out, "{\"timestamp\":\"%s\",\"cursor\":\"%s\",\"message\":", time_format(message->fields.time_us, time),
-               cursor_format(message->cursor, cursor));
+    char cursor[CURSOR_TEXT_SIZE];
+    buf_add_char(out, '{');
+    stanza_write_time(out, "timestamp", message->fields.time_us);
+    buf_printf(out, ",\"cursor\":\"%s\",\"message\":", cursor_format(message->cursor, cursor));
     stanza_write_message(out, style, message);
     buf_add_char(out, '}');
 }
@@ -61,7 +55,7 @@ static void thread_changed(void *ctx, enum err err, const struct thread_record *
     }
     struct buf out = BUF_INIT;
     buf_add_char(&out, '{');
-    write_id(&out, "thread_id", thread->id);
+    stanza_write_id(&out, "thread_id", thread->id);
     buf_add_char(&out, ',');
     write_members(&out, style_of(call), thread);
     buf_add_char(&out, '}');
@@ -145,7 +139,7 @@ void nereid_remove_member(void *ctx, struct request *req)
 static void write_thread(struct buf *out, const struct stanza_style *style, const struct thread_record *thread)
 {
     buf_add_char(out, '{');
-    write_id(out, "thread_id", thread->id);
+    stanza_write_id(out, "thread_id", thread->id);
     buf_add_char(out, ',');
     if (thread->room.data) {
         buf_add_text(out, "\"room\":");

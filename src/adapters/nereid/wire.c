@@ -2,7 +2,6 @@
 /* Envelopes and server-sent events around stanzas. */
 #include "adapters/nereid/wire.h"
 
-#include "base/time.h"
 #include "http/stream.h"
 
 const char *wire_content_type(enum wire_format format)
@@ -20,15 +19,15 @@ static struct blob *take_blob(const struct wire *wire, struct buf *out)
     return blob;
 }
 
-static void add_time(struct buf *out, int64_t time_us)
+static void open_dated(struct buf *out, int64_t time_us)
 {
-    char text[TIME_TEXT_SIZE];
-    buf_printf(out, "{\"timestamp\":\"%s\"", time_format(time_us, text));
+    buf_add_char(out, '{');
+    stanza_write_time(out, "timestamp", time_us);
 }
 
 void wire_open_envelope(struct buf *out, int64_t time_us, const char *cursor)
 {
-    add_time(out, time_us);
+    open_dated(out, time_us);
     buf_printf(out, ",\"cursor\":\"%s\",\"stanzas\":[", cursor);
 }
 
@@ -148,7 +147,7 @@ struct blob *wire_farewell(const struct wire *wire, int64_t time_us, enum err wh
     struct buf out = BUF_INIT;
     if (wire->format == WIRE_SSE)
         buf_add_text(&out, "event: end\ndata: ");
-    add_time(&out, time_us);
+    open_dated(&out, time_us);
     buf_printf(&out, ",\"stanzas\":[],\"error\":\"%s\",\"message\":\"%s\"}\n", err_word(why), err_sentence(why));
     if (wire->format == WIRE_SSE)
         buf_add_char(&out, '\n');
