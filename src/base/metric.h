@@ -55,6 +55,12 @@
     ROW(METRIC_COMMIT_FAILURES, COUNTER, "nereidd_store_commit_failures_total", "", "Transactions that failed")        \
     ROW(METRIC_COMMIT_TIME, HISTOGRAM, "nereidd_store_commit_seconds", "", "Time to commit one transaction")           \
     ROW(METRIC_PRUNED, COUNTER, "nereidd_store_pruned_total", "", "Messages removed by retention")                     \
+    ROW(METRIC_REDIS_UP, GAUGE, "nereidd_redis_up", "", "Whether Redis is connected")                                  \
+    ROW(METRIC_REDIS_CONNECTS, COUNTER, "nereidd_redis_connects_total", "", "Times Redis was connected to")            \
+    ROW(METRIC_REDIS_ERRORS, COUNTER, "nereidd_redis_errors_total", "", "Error replies of Redis, and senseless ones")  \
+    ROW(METRIC_REDIS_SKIPPED, COUNTER, "nereidd_redis_skipped_total", "",                                              \
+        "Entries and events in Redis that nereidd cannot read")                                                        \
+    ROW(METRIC_REDIS_TIME, HISTOGRAM, "nereidd_redis_call_seconds", "", "Time from a call of the store to its answer") \
     ROW(METRIC_LOGIN_FAILURES, COUNTER, "nereidd_login_failures_total", "", "Logins that failed")
 
 enum metric_kind { METRIC_KIND_COUNTER, METRIC_KIND_GAUGE, METRIC_KIND_HISTOGRAM };

@@ -14,9 +14,11 @@
 #include "base/utf8.h"
 #include "core/state.h"
 
-enum { RATE_KEYS_MAX = 100000, USERS_PAGE = 1000 };
+enum { RATE_KEYS_MAX = 100000, USERS_PAGE = 1000, RELOAD_MS = 1000 };
 
 static void message_announced(struct store_sink *sink, struct message *message);
+static void store_was_reset(struct store_sink *sink, const struct store_bounds *bounds);
+static void reload_due(struct timer *timer);
 
 struct hub *hub_new(const struct hub_options *options, struct store *store, struct timers *timers,
                     const struct clock *clock)
@@ -28,11 +30,19 @@ struct hub *hub_new(const struct hub_options *options, struct store *store, stru
     hub->store = store;
     hub->timers = timers;
     hub->clock = clock;
-    hub->sink = (struct store_sink){message_announced, thread_announced, grant_revoked};
+    hub->sink = (struct store_sink){
+        .message = message_announced,
+        .thread = thread_announced,
+        .token_ended = grant_revoked,
+        .user = user_announced,
+        .reset = store_was_reset,
+        .leases = users_leased,
+        .tokens = grants_used,
+    };
     hub->presence_mark = clock_wall_us(clock);
     hub->sends = rate_new(options->sends_per_minute, options->sends_per_minute, RATE_KEYS_MAX);
     hub->tokens = rate_new(options->tokens_per_minute, options->tokens_per_minute, RATE_KEYS_MAX);
-    if (!hub->sends || !hub->tokens) {
+    if (!hub->sends || !hub->tokens || timer_init(timers, &hub->reload, reload_due) != OK) {
         hub_free(hub);
         return NULL;
     }
@@ -52,6 +62,8 @@ void hub_free(struct hub *hub)
         metric_add(METRIC_THREADS, -1);
     }
     users_forget(hub);
+    timer_fini(hub->timers, &hub->reload);
+    free(hub->load);
     rate_free(hub->sends);
     rate_free(hub->tokens);
     free(hub);
@@ -59,59 +71,139 @@ void hub_free(struct hub *hub)
 
 /* --- starting */
 
-struct starting {
+/* What must be known before anything else: the bounds of the store at first, then everybody, where everybody is a friend. */
+struct loading {
     struct hub *hub;
-    store_done *done;
+    store_done *done; /* null after a reset: nobody waits for it */
     void *ctx;
+    uint32_t generation;
 };
 
-static void starting_end(struct starting *starting, enum err err)
+static void load_end(struct loading *load, enum err err)
 {
-    starting->done(starting->ctx, err);
-    free(starting);
+    struct hub *hub = load->hub;
+    hub->load = NULL;
+    hub->started = !err;
+    if (load->done)
+        load->done(load->ctx, err);
+    free(load);
+}
+
+static void got_users(void *ctx, enum err err, const struct user_record *users, size_t count);
+
+static void load_users(struct loading *load, struct span after)
+{
+    struct store *store = load->hub->store;
+    load->generation = load->hub->generation;
+    store->ops->users_list(store, after, USERS_PAGE, got_users, load);
+}
+
+/* A store that other nodes share may go away at any time and come back; then one goes on, the more so as after a reset nobody
+ * could try again. */
+static bool try_later(const struct loading *load, enum err err)
+{
+    return err && !load->hub->shut && (!load->done || (err == ERR_STORE && load->hub->versioned));
 }
 
 static void got_users(void *ctx, enum err err, const struct user_record *users, size_t count)
 {
-    struct starting *starting = ctx;
-    struct hub *hub = starting->hub;
+    struct loading *load = ctx;
+    struct hub *hub = load->hub;
+    if (load->generation != hub->generation && !hub->shut) {
+        load_users(load, (struct span){0});
+        return;
+    }
     for (size_t i = 0; i < count && !err; i++) {
         struct user *user = user_get(hub, users[i].id);
         err = user ? user_update(user, &users[i]) : ERR_NO_MEMORY;
     }
-    if (!err)
-        err = hub->shut;
-    if (err || count < USERS_PAGE) {
-        starting_end(starting, err);
+    if (try_later(load, err)) {
+        timer_set(hub->timers, &hub->reload, clock_now_ms(hub->clock) + RELOAD_MS);
         return;
     }
-    hub->store->ops->users_list(hub->store, users[count - 1].id, USERS_PAGE, got_users, starting);
+    if (!err)
+        err = hub->shut;
+    if (err || count < USERS_PAGE)
+        load_end(load, err);
+    else
+        load_users(load, users[count - 1].id);
+}
+
+static void take_bounds(struct hub *hub, const struct store_bounds *bounds)
+{
+    hub->cursor = bounds->head;
+    hub->versioned = bounds->version != 0;
+    hub->announced = bounds->version;
+    if (hub->versioned)
+        hub->presence_mark = bounds->version;
 }
 
 static void store_started(void *ctx, enum err err, const struct store_bounds *bounds)
 {
-    struct starting *starting = ctx;
-    struct hub *hub = starting->hub;
-    if (!err)
-        hub->cursor = bounds->head;
-    if (!err)
+    struct loading *load = ctx;
+    struct hub *hub = load->hub;
+    if (!err) {
+        take_bounds(hub, bounds);
+        hub->reached = true;
         err = hub->shut;
-    if (err || hub->options.friends != FRIENDS_EVERYONE) {
-        starting_end(starting, err);
-        return;
     }
-    hub->store->ops->users_list(hub->store, (struct span){0}, USERS_PAGE, got_users, starting);
+    if (err || hub->options.friends != FRIENDS_EVERYONE)
+        load_end(load, err);
+    else
+        load_users(load, (struct span){0});
 }
 
 void hub_start(struct hub *hub, store_done *done, void *ctx)
 {
-    struct starting *starting = malloc(sizeof(*starting));
-    if (!starting) {
+    struct loading *load = malloc(sizeof(*load));
+    if (!load) {
         done(ctx, ERR_NO_MEMORY);
         return;
     }
-    *starting = (struct starting){hub, done, ctx};
-    hub->store->ops->start(hub->store, &hub->sink, store_started, starting);
+    *load = (struct loading){.hub = hub, .done = done, .ctx = ctx};
+    hub->load = load;
+    hub->store->ops->start(hub->store, &hub->sink, store_started, load);
+}
+
+/* After a reset, or when reading the users has failed. */
+static void reload(struct hub *hub)
+{
+    if (!hub->load)
+        hub->load = calloc(1, sizeof(*hub->load));
+    if (!hub->load) {
+        timer_set(hub->timers, &hub->reload, clock_now_ms(hub->clock) + RELOAD_MS);
+        return;
+    }
+    hub->load->hub = hub;
+    load_users(hub->load, (struct span){0});
+}
+
+static void reload_due(struct timer *timer)
+{
+    struct hub *hub = container_of(timer, struct hub, reload);
+    if (!hub->shut)
+        reload(hub);
+    else if (hub->load)
+        load_end(hub->load, hub->shut);
+}
+
+/* Nothing in memory may be relied on: it goes, and clients come back to what there is. */
+static void store_was_reset(struct store_sink *sink, const struct store_bounds *bounds)
+{
+    struct hub *hub = container_of(sink, struct hub, sink);
+    char was[CURSOR_TEXT_SIZE], is[CURSOR_TEXT_SIZE];
+    log_event(LOG_WARN, "the store is not what it was: all sessions start over",
+              log_text("was_at", cursor_format(hub->cursor, was)), log_text("is_at", cursor_format(bounds->head, is)));
+    hub->generation++;
+    users_lose(hub, ERR_STORE);
+    if (hub->lost_until < hub->announced)
+        hub->lost_until = hub->announced;
+    take_bounds(hub, bounds);
+    if (hub->options.friends != FRIENDS_EVERYONE)
+        return;
+    hub->started = false;
+    if (!hub->load && !hub->shut)
+        reload(hub); /* one that is under way sees that it is old, and begins again */
 }
 
 void hub_shut(struct hub *hub, enum err why)
@@ -121,6 +213,8 @@ void hub_shut(struct hub *hub, enum err why)
     HASH_ITER (hh, hub->users, user, next)
         while (user->sessions)
             session_end(user->sessions, why);
+    if (timer_is_set(&hub->reload)) /* whoever waits for the start is told, but not from here */
+        timer_set(hub->timers, &hub->reload, clock_now_ms(hub->clock));
 }
 
 void hub_tick(struct hub *hub)
@@ -136,7 +230,11 @@ struct cursor hub_cursor(const struct hub *hub)
 
 bool hub_ready(const struct hub *hub, const char **ret_reason)
 {
-    return hub->store->ops->ready(hub->store, ret_reason);
+    if (!hub->store->ops->ready(hub->store, ret_reason))
+        return false;
+    if (!hub->started)
+        *ret_reason = hub->reached ? "the users have not been read yet" : "the store has not been reached yet";
+    return hub->started;
 }
 
 /* --- the life of a message */
@@ -227,7 +325,9 @@ enum err hub_send(struct hub *hub, const struct message_fields *fields, store_ap
                   struct refusal *ret_refusal)
 {
     struct refusal refusal = {0};
-    enum err err = hub->shut ? hub->shut : check_message(hub, fields, &refusal.field);
+    enum err err = first_of(hub->shut, hub_closed(hub));
+    if (!err)
+        err = check_message(hub, fields, &refusal.field);
     if (!err) {
         refusal = (struct refusal){.retry_s = rate_take(hub->sends, fields->sender, clock_now_ms(hub->clock))};
         metric_add(METRIC_LIMIT_SENDS, refusal.retry_s ? 1 : 0);
@@ -281,18 +381,26 @@ static void message_announced(struct store_sink *sink, struct message *message)
     hub->cursor = message->cursor;
     if (!event)
         return;
+    /* Members may be known here before the log has come to where they joined. */
     for (uint32_t i = 0; i < thread->member_count; i++)
-        deliver_message(thread->members[i].user, event);
+        if (cursor_compare(message->cursor, thread->members[i].joined) > 0)
+            deliver_message(thread->members[i].user, event);
     event_unref(event);
 }
 
 void hub_threads(struct hub *hub, struct span user, store_threads_done *done, void *ctx)
 {
-    hub->store->ops->threads_of(hub->store, user, true, done, ctx);
+    if (hub_closed(hub))
+        done(ctx, hub_closed(hub), NULL, 0);
+    else
+        hub->store->ops->threads_of(hub->store, user, true, done, ctx);
 }
 
 void hub_history(struct hub *hub, struct id thread, struct span user, struct cursor before, size_t limit,
                  store_page_done *done, void *ctx)
 {
-    hub->store->ops->history(hub->store, thread, user, before, limit, done, ctx);
+    if (hub_closed(hub))
+        done(ctx, hub_closed(hub), NULL);
+    else
+        hub->store->ops->history(hub->store, thread, user, before, limit, done, ctx);
 }

@@ -9,9 +9,12 @@
  *
  * Answers: a call that needs the store takes `done` and `ctx`. If it returns an error, nothing was done and `done` is not called. If it
  * returns OK, `done` is called exactly once; where the answer is known at once that may be before the call returns. What `done` is given lives until
- * it returns. Errors that any `done` may report: ERR_STORE, ERR_STORE_FULL, ERR_NO_MEMORY.
+ * it returns. Errors that any `done` may report: ERR_STORE, ERR_STORE_FULL, ERR_NO_MEMORY; a call may return ERR_STORE as well (hub_start).
  *
  * Text: user ids, names and rooms are checked here (printable UTF-8, bounded); messages are checked by hub_send. Spans are copied.
+ *
+ * Nodes: other processes may work on the same store. Then a user is available while they have sessions anywhere, and changes that are
+ * made here are told when the store announces them to all.
  *
  * Time: from the clock port; `hub_tick` must be called at the end of every turn in which anything happened.
  */
@@ -58,7 +61,9 @@ struct hub_options {
 struct hub *hub_new(const struct hub_options *options, struct store *store, struct timers *timers,
                     const struct clock *clock) must_check;
 
-/* Starts the store and loads what the hub must know; `done` says whether it can serve. */
+/* Starts the store and loads what the hub must know; `done` says whether it can serve. That may take as long as the store is away. Until
+ * then, and for good if it fails, whatever needs the store is answered with ERR_STORE at once; the same while the hub loads anew because
+ * the store was reset. `done` is not called if the hub is freed before. */
 void hub_start(struct hub *hub, store_done *done, void *ctx);
 
 /* Ends every session with `why`; new ones are refused with it. */
@@ -70,10 +75,10 @@ void hub_free(struct hub *hub);
 /* Gathered work: presence changes, snapshots of new sessions. */
 void hub_tick(struct hub *hub);
 
-/* The last message delivered. */
+/* The last message delivered. After a reset of the store it may go back; no session is attached then. */
 struct cursor hub_cursor(const struct hub *hub);
 
-/* The store's word on whether it can take calls; see store_ops. */
+/* The store's word on whether it can take calls (see store_ops), or false while the hub has not started. */
 bool hub_ready(const struct hub *hub, const char **ret_reason);
 
 /* --- users ------------------------------------------------------------------------------------------------------ */
@@ -91,7 +96,7 @@ struct presence user_presence(const struct user *user);
 /* Calls `visit` for each friend of `user`, without themselves, in no particular order. */
 void hub_friends(struct user *user, void (*visit)(void *ctx, const struct presence *friend), void *ctx);
 
-/* Sets show and status, durably, and tells friends. ERR_BAD_FIELD: status is too long or not valid UTF-8. The user stays pinned by the caller. */
+/* Sets show and status, durably, and tells friends: at the end of the turn, or when the store announces it. ERR_BAD_FIELD: status is too long or not valid UTF-8. The user stays pinned by the caller. */
 enum err hub_presence_set(struct user *user, enum show show, struct span status, store_done *done,
                           void *ctx) must_check;
 
@@ -124,6 +129,7 @@ struct session {
     struct replay *replay; /* a page under way */
     struct cursor cursor;  /* what it has seen, until it is live */
     int64_t presence_mark;
+    int64_t shown; /* hub->changes when it was last shown how everybody is */
     enum { SESSION_DETACHED, SESSION_FRESH, SESSION_REPLAY, SESSION_PAUSED, SESSION_LIVE } state;
     bool resume; /* starts with what came after `cursor` */
 
@@ -133,9 +139,10 @@ struct session {
 };
 
 struct attach {
-    bool resume;            /* `since` was given */
-    struct cursor since;    /* show what came after it first */
-    int64_t presence_mark;  /* as hub_presence_mark said when the client last heard; 0: it knows nothing */
+    bool resume;         /* `since` was given */
+    struct cursor since; /* show what came after it first */
+    int64_t
+        presence_mark; /* as session_presence_mark said when the client last heard, here or on another node; 0: it knows nothing */
     const struct id *token; /* null: by login */
     int64_t token_expires_us;
 };
@@ -158,7 +165,10 @@ void hub_continue(struct session *session);
 /* Where the client would resume after all it was given so far; of a detached session, what it was given until then. */
 struct cursor session_cursor(const struct session *session);
 
-/* The presence mark for a client that has been given everything so far. */
+/* The presence mark for the client of a session, after all it was given so far; of a detached session, what it was given until then. */
+int64_t session_presence_mark(const struct session *session);
+
+/* The presence mark for a client that has been given everything so far by a live session. */
 int64_t hub_presence_mark(const struct hub *hub);
 
 static inline bool session_attached(const struct session *session)

@@ -5,6 +5,11 @@
  * Changes are only marked where they happen. At the end of the turn each user who may see some of them gets one event with just
  * those; users who may see the same ones share it. Sessions that are still being shown what they missed get nothing in
  * between: they are shown everybody's presence once more if it has changed by then.
+ *
+ * Marks: the hub's mark moves right before what it stands for is told, at the end of the turn, and not if that fails; so a client that
+ * was given everything up to some moment may be given the mark of that moment. Without versions each telling is one step. With versions
+ * the mark is the version announced last, on every node the same; what is not announced is then not told either, but for two things that have
+ * no version: who comes into a thread (gather_notice), and leaving before the store has heard of the coming.
  */
 #include "core/state.h"
 
@@ -81,7 +86,7 @@ struct presence user_presence(const struct user *user)
                              .name = span_of(user->name),
                              .status = span_of(user->status),
                              .show = (enum show)user->show,
-                             .available = user->available};
+                             .available = user_available(user)};
 }
 
 int64_t user_mark(const struct user *user)
@@ -92,24 +97,37 @@ int64_t user_mark(const struct user *user)
 
 int64_t hub_presence_mark(const struct hub *hub)
 {
-    return hub->presence_mark;
+    return hub->versioned && hub->joined ? 0 : hub->presence_mark;
 }
 
 void presence_forget_snapshot(struct hub *hub)
 {
     event_unref(hub->snapshot);
     hub->snapshot = NULL;
+    hub->changes++;
 }
 
-void presence_changed(struct user *user)
+void presence_foreseen(struct user *user)
+{
+    user->untold = true;
+    presence_forget_snapshot(user->hub);
+}
+
+void presence_tell(struct user *user)
 {
     struct hub *hub = user->hub;
-    presence_forget_snapshot(hub);
-    if (user->dirty || (!user->active && hub->options.friends == FRIENDS_THREADS))
+    bool is_seen = user->active || user->thread_count || hub->options.friends == FRIENDS_EVERYONE;
+    if (user->dirty || !is_seen)
         return;
     user->dirty = true;
     user->next_dirty = hub->dirty;
     hub->dirty = user;
+}
+
+void presence_changed(struct user *user)
+{
+    presence_forget_snapshot(user->hub);
+    presence_tell(user);
 }
 
 /* --- friends */
@@ -196,25 +214,54 @@ struct event *presence_snapshot(struct user *user, struct cursor cursor)
     walk_visible(user, gather_presence, &presences);
     struct event *event = take_event(&presences, hub, cursor);
     if (shared && event) {
-        presence_forget_snapshot(hub);
+        event_unref(hub->snapshot);
         hub->snapshot = event_ref(event);
     }
     return event;
 }
 
+struct gathering_since {
+    struct presences presences;
+    int64_t mark;
+};
+
+static void gather_since(void *ctx, struct user *user)
+{
+    struct gathering_since *since = ctx;
+    if (user->version > since->mark)
+        add_presence(&since->presences, user);
+}
+
+enum err presence_since(struct user *user, int64_t mark, struct cursor cursor, struct event **ret_event)
+{
+    struct gathering_since since = {.mark = mark};
+    walk_visible(user, gather_since, &since);
+    bool any = since.presences.count || since.presences.failed;
+    *ret_event = take_event(&since.presences, user->hub, cursor);
+    return any && !*ret_event ? ERR_NO_MEMORY : OK;
+}
+
 /* --- telling changes */
+
+static void deliver_to(struct session *session, struct event *event)
+{
+    if (session->shown == session->user->hub->changes)
+        return; /* a snapshot has said all of it */
+    if (session_is_ahead(session)) {
+        session_show_presence(session); /* the shared event would take its place in the log back */
+        return;
+    }
+    metric_add(METRIC_PRESENCE_OUT, 1);
+    session->ops->event(session, event);
+}
 
 static void deliver(struct user *user, struct event *event)
 {
     struct session *session = user->sessions;
     while (session) {
         struct session *next = session->next;
-        if (session->state == SESSION_LIVE && session_is_ahead(session)) {
-            session_show_presence(session); /* the shared event would take its place in the log back */
-        } else if (session->state == SESSION_LIVE) {
-            metric_add(METRIC_PRESENCE_OUT, 1);
-            session->ops->event(session, event);
-        }
+        if (session->state == SESSION_LIVE)
+            deliver_to(session, event);
         session = next;
     }
 }
@@ -224,7 +271,10 @@ static bool tell_everyone(struct hub *hub)
 {
     struct presences presences = {0};
     for (struct user *user = hub->dirty; user; user = user->next_dirty)
-        add_presence(&presences, user);
+        if (user->known)
+            add_presence(&presences, user);
+    if (!presences.failed && !presences.count)
+        return true; /* a reset has lost them */
     struct event *event = take_event(&presences, hub, hub->cursor);
     if (!event)
         return false;
@@ -240,10 +290,21 @@ struct gathering {
     struct user *about;
 };
 
+/* The mark of a change that is being told: its own version, if it has one. */
+static int64_t mark_of(const struct user *about)
+{
+    const struct hub *hub = about->hub;
+    return hub->versioned && about->version < hub->presence_mark ? about->version : hub->presence_mark;
+}
+
 static void gather_notice(void *ctx, struct user *to)
 {
     struct gathering *gathering = ctx;
-    to->presence_mark = to->hub->presence_mark;
+    struct user *about = gathering->about;
+    if (to->presence_mark < mark_of(about))
+        to->presence_mark = mark_of(about);
+    if (to->hub->versioned && (to->wants_snapshot || about->wants_snapshot))
+        sessions_forget_marks(to);
     if (to->sessions && !to->wants_snapshot)
         add_notice(gathering->notices, to, gathering->about);
 }
@@ -333,18 +394,29 @@ static void show_newcomer(struct user *user)
     }
 }
 
+static void move_mark(struct hub *hub)
+{
+    if (hub->versioned)
+        hub->presence_mark = hub->announced;
+    else if (hub->dirty)
+        hub->presence_mark++;
+}
+
 void presence_flush(struct hub *hub)
 {
+    int64_t mark = hub->presence_mark;
+    move_mark(hub);
     if (!hub->dirty)
         return;
-    hub->presence_mark++;
     bool told = hub->options.friends == FRIENDS_EVERYONE ? tell_everyone(hub) : tell_fellows(hub);
     if (!told) {
+        hub->presence_mark = mark;
         log_event(LOG_ERROR, "presence could not be told to all, trying again", log_err(ERR_NO_MEMORY));
         return;
     }
     struct user *dirty = hub->dirty;
     hub->dirty = NULL;
+    hub->joined = false;
     while (dirty) {
         struct user *user = dirty;
         dirty = user->next_dirty;
@@ -359,22 +431,19 @@ void presence_flush(struct hub *hub)
 
 struct setting {
     struct user *user; /* pinned by whoever asked */
-    enum show show;
-    struct blob *status;
     store_done *done;
     void *ctx;
+    uint32_t generation;
 };
 
-static void presence_is_set(void *ctx, enum err err)
+static void presence_is_set(void *ctx, enum err err, const struct user_record *record)
 {
     struct setting *setting = ctx;
-    if (!err) {
-        struct user *user = setting->user;
-        struct user_record record = {user_id(user), span_of(user->name), blob_span(setting->status), setting->show};
-        err = user_update(user, &record);
-    }
+    if (!err && setting->generation != setting->user->hub->generation)
+        err = ERR_STORE; /* it was set in what the store has lost */
+    if (!err)
+        err = user_update(setting->user, record);
     setting->done(setting->ctx, err);
-    blob_unref(setting->status);
     free(setting);
 }
 
@@ -382,14 +451,14 @@ enum err hub_presence_set(struct user *user, enum show show, struct span status,
 {
     if (status.len > USER_STATUS_MAX || !utf8_valid(status) || span_has(status, '\0'))
         return ERR_BAD_FIELD;
+    struct hub *hub = user->hub;
+    if (hub_closed(hub))
+        return hub_closed(hub);
     struct setting *setting = malloc(sizeof(*setting));
-    struct blob *copy = setting ? blob_copy(status) : NULL;
-    if (!copy) {
-        free(setting);
+    if (!setting)
         return ERR_NO_MEMORY;
-    }
-    *setting = (struct setting){user, show, copy, done, ctx};
-    struct store *store = user->hub->store;
+    *setting = (struct setting){user, done, ctx, hub->generation};
+    struct store *store = hub->store;
     store->ops->presence_put(store, user_id(user), show, status, presence_is_set, setting);
     return OK;
 }

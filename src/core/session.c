@@ -105,7 +105,8 @@ void hub_detach(struct session *session)
     struct hub *hub = user->hub;
     if (session->state == SESSION_FRESH)
         forget_fresh(hub, session);
-    session->cursor = session_cursor(session); /* still to be asked for afterwards */
+    session->cursor = session_cursor(session); /* these are still to be asked for afterwards */
+    session->presence_mark = session_presence_mark(session);
     session->state = SESSION_DETACHED;
     if (session->replay)
         session->replay->session = NULL;
@@ -135,6 +136,11 @@ struct cursor session_cursor(const struct session *session)
     return session->user->hub->cursor;
 }
 
+int64_t session_presence_mark(const struct session *session)
+{
+    return session->state == SESSION_LIVE ? hub_presence_mark(session->user->hub) : session->presence_mark;
+}
+
 /* --- showing */
 
 /* Gives the session something it has asked for, and the reference away. */
@@ -146,22 +152,66 @@ static void show_asked(struct session *session, struct event *take_event)
     event_unref(take_event);
 }
 
+static void show_presence(struct session *session, struct event *take_event)
+{
+    const struct hub *hub = session->user->hub;
+    session->presence_mark = hub->presence_mark;
+    session->shown = hub->changes;
+    metric_add(METRIC_PRESENCE_OUT, 1);
+    show_asked(session, take_event);
+}
+
 void session_show_presence(struct session *session)
 {
-    struct user *user = session->user;
-    session->presence_mark = user->hub->presence_mark;
-    struct event *event = presence_snapshot(user, session_cursor(session));
-    if (!event) {
+    struct event *event = presence_snapshot(session->user, session_cursor(session));
+    if (event)
+        show_presence(session, event);
+    else
         session_end(session, ERR_NO_MEMORY);
-        return;
-    }
-    metric_add(METRIC_PRESENCE_OUT, 1);
-    show_asked(session, event);
+}
+
+/* Shows a session that comes with a mark what is new since then: with versions that need not be everybody. (Among fellows it does: to come into a
+ * thread has no version.) */
+static void show_news(struct session *session)
+{
+    const struct hub *hub = session->user->hub;
+    int64_t mark = session->presence_mark;
+    struct event *event = NULL;
+    if (!hub->versioned || hub->options.friends != FRIENDS_EVERYONE || mark <= 0 || mark > hub->presence_mark)
+        session_show_presence(session);
+    else if (presence_since(session->user, mark, session_cursor(session), &event) != OK)
+        session_end(session, ERR_NO_MEMORY);
+    else if (event)
+        show_presence(session, event);
 }
 
 static bool knows_presence(const struct session *session)
 {
-    return session->presence_mark && session->presence_mark >= user_mark(session->user);
+    const struct hub *hub = session->user->hub;
+    int64_t mark = session->presence_mark;
+    if (mark > hub->presence_mark && mark <= hub->lost_until)
+        return false;
+    return mark && mark >= user_mark(session->user);
+}
+
+/* Those that are not live now are shown how everybody is when they are. For a client between two polls, or one that was last served by
+ * another node, the log has to tell whether anybody came since (session_begin). */
+void sessions_forget_marks(struct user *user)
+{
+    for (struct session *session = user->sessions; session; session = session->next)
+        if (session->state != SESSION_LIVE)
+            session->presence_mark = 0;
+    user->joins_unseen |= !user->sessions;
+}
+
+static void check_joins(struct session *session)
+{
+    struct user *user = session->user;
+    if (!user->joins_unseen)
+        return;
+    user->joins_unseen = false;
+    if (threads_joined_since(user, session->cursor))
+        session->presence_mark = 0;
 }
 
 /* Nothing was missed any more. */
@@ -169,7 +219,7 @@ static void session_go_live(struct session *session)
 {
     session->state = SESSION_LIVE;
     if (!knows_presence(session))
-        session_show_presence(session);
+        show_news(session);
     if (session_attached(session))
         session->ops->settled(session, false);
 }
@@ -268,6 +318,7 @@ void hub_continue(struct session *session)
 static void session_begin(struct session *session)
 {
     struct hub *hub = session->user->hub;
+    check_joins(session);
     if (!session->resume)
         session->cursor = hub->cursor;
     /* A poll that comes again has mostly missed nothing: then the store need not be asked. */
@@ -277,7 +328,7 @@ static void session_begin(struct session *session)
     }
     session->state = SESSION_REPLAY;
     if (!knows_presence(session))
-        session_show_presence(session);
+        show_news(session);
     if (session_attached(session))
         session_replay(session);
 }

@@ -52,6 +52,9 @@ struct user_record {
     struct span name;   /* display name; empty where none was ever given */
     struct span status; /* empty: none */
     enum show show;
+    bool available; /* some node holds a lease for them; always false in a store that has one node only */
+    int64_t
+        version; /* of the last change of all this; later changes of any user have higher ones. 0: the store counts none */
 };
 
 struct member_record {
@@ -69,6 +72,13 @@ struct thread_record {
     struct message *last; /* only where asked for, and null where there is none */
 };
 
+/* Where a store stands. */
+struct store_bounds {
+    struct cursor head;   /* the last committed message; zero for none */
+    struct cursor oldest; /* a cursor before this has lost messages to retention; zero while none are */
+    int64_t version;      /* of the last change of a user; 0: the store counts none, and has one node only */
+};
+
 /* What comes of its own accord. */
 struct store_sink {
     /* A message is durable and to be delivered. Its cursor is set. */
@@ -79,16 +89,25 @@ struct store_sink {
 
     /* A token ended elsewhere. */
     void (*token_ended)(struct store_sink *sink, struct id token);
+
+    /* A user was made or changed, here or elsewhere: this is how they are now. Comes in the order of versions, from the one of
+     * store_bounds on, and leaves no user out, though perhaps a change that a later one has overtaken; only from a store that counts versions. */
+    void (*user)(struct store_sink *sink, const struct user_record *user);
+
+    /* The store has lost what it had acknowledged, or has announced less than happened: nothing that was read before may be relied
+     * on. The log goes on from `bounds`. */
+    void (*reset)(struct store_sink *sink, const struct store_bounds *bounds);
+
+    /* Calls `visit` for each user for whom a lease is to be held (store_ops.lease). The spans live until this turn ends. */
+    void (*leases)(struct store_sink *sink, void (*visit)(void *ctx, struct span user), void *ctx);
+
+    /* Calls `visit` for each token that sessions are open with, so that the store can tell of one that has ended. */
+    void (*tokens)(struct store_sink *sink, void (*visit)(void *ctx, struct id token, int64_t expires_us), void *ctx);
 };
 
 typedef void store_done(void *ctx, enum err err);
 
 /* --- start and end ---------------------------------------------------------------------------------------------- */
-
-struct store_bounds {
-    struct cursor head;   /* the last committed message; zero for none */
-    struct cursor oldest; /* a cursor before this has lost messages to retention; zero while none are */
-};
 
 typedef void store_bounds_done(void *ctx, enum err err, const struct store_bounds *bounds);
 
@@ -151,7 +170,8 @@ typedef void store_token_done(void *ctx, enum err err, const struct token_record
 /* --- the calls -------------------------------------------------------------------------------------------------- */
 
 struct store_ops {
-    /* Takes the sink (which outlives the store) and reports where the log stands; before it, no other call. */
+    /* Takes the sink (which outlives the store) and reports where the log stands; before it, no other call. A store that is elsewhere
+     * may take long to answer, and answers once it is reached; a call made meanwhile fails. */
     void (*start)(struct store *store, struct store_sink *sink, store_bounds_done *done, void *ctx);
 
     /* Finishes all calls made so far, reports them, makes all durable, then frees the store and calls `closed` as the last thing. */
@@ -164,8 +184,12 @@ struct store_ops {
     void (*users_list)(struct store *store, struct span after, size_t limit, store_users_done *done, void *ctx);
 
     /* Sets a known user's show and status (ERR_NO_USER). */
-    void (*presence_put)(struct store *store, struct span id, enum show show, struct span status, store_done *done,
+    void (*presence_put)(struct store *store, struct span id, enum show show, struct span status, store_user_done *done,
                          void *ctx);
+
+    /* From now on this node has sessions of a known user, or none any more. Not answered: the store sees to it, also when it is away at the
+     * moment (sink.leases). With the node's end its leases end, after a while. A store that has one node only does nothing. */
+    void (*lease)(struct store *store, struct span user, bool held);
 
     void (*thread_open)(struct store *store, const struct thread_request *request, store_thread_done *done, void *ctx);
 

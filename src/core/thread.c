@@ -56,19 +56,49 @@ static void release_members(struct member *members, uint32_t count)
     free(members);
 }
 
+/* Takes the thread from its members. */
+static void unlink_members(struct thread *thread)
+{
+    for (uint32_t i = 0; i < thread->member_count; i++)
+        user_drop_thread(thread->members[i].user, thread);
+    thread->active_count = 0;
+}
+
+/* Gives the thread to its members. On error to some of them. */
+static enum err link_members(struct thread *thread)
+{
+    for (uint32_t i = 0; i < thread->member_count; i++) {
+        struct user *user = thread->members[i].user;
+        enum err err = user_add_thread(user, thread);
+        if (err)
+            return err;
+        thread->active_count += user->active;
+    }
+    return OK;
+}
+
 static void thread_drop(struct hub *hub, struct thread *thread)
 {
+    unlink_members(thread);
     HASH_DEL(hub->threads, thread);
     release_members(thread->members, thread->member_count);
     free(thread);
     metric_add(METRIC_THREADS, -1);
 }
 
-/* The user of a record, as a stub if need be; null: no memory. Who is known already is at least as fresh as the record. */
+void threads_forget(struct hub *hub)
+{
+    while (hub->threads)
+        thread_drop(hub, hub->threads);
+}
+
+/* The user of a record, as a stub if need be; null: no memory. Without versions, who is known already is at least as fresh as the
+ * record; with them, the record may be ahead of what was announced. */
 static struct user *get_fellow(struct hub *hub, const struct user_record *record)
 {
     struct user *user = user_get(hub, record->id);
-    if (user && !user->known && user_update(user, record) != OK) {
+    bool newer = user && (!user->known || record->version > user->version);
+    if (newer && user_update(user, record) != OK && !user->known) {
         user_release(user);
         return NULL;
     }
@@ -88,45 +118,15 @@ static struct member *list_members(struct hub *hub, const struct thread_record *
             return NULL;
         }
         user->listed++;
-        members[i] = (struct member){user, record->members[i].role};
+        members[i] = (struct member){user, record->members[i].joined, record->members[i].role};
     }
     return members;
 }
 
-/* Links the thread with those of its members who are active. */
-static enum err link_active(struct thread *thread)
+static enum err thread_load(struct hub *hub, const struct thread_record *record)
 {
-    for (uint32_t i = 0; i < thread->member_count; i++) {
-        struct user *user = thread->members[i].user;
-        if (!user->active)
-            continue;
-        enum err err = user_add_thread(user, thread);
-        if (err)
-            return err;
-        thread->active_count++;
-    }
-    return OK;
-}
-
-static void unlink_active(struct thread *thread)
-{
-    for (uint32_t i = 0; i < thread->member_count; i++)
-        if (thread->members[i].user->active)
-            user_drop_thread(thread->members[i].user, thread);
-    thread->active_count = 0;
-}
-
-enum err thread_load(struct user *user, const struct thread_record *record)
-{
-    struct hub *hub = user->hub;
-    struct thread *thread = thread_find(hub, record->id);
-    if (thread) {
-        enum err err = user_add_thread(user, thread);
-        thread->active_count += err ? 0 : 1;
-        return err;
-    }
     struct member *members = list_members(hub, record);
-    thread = members ? thread_new(hub, record->id) : NULL;
+    struct thread *thread = members ? thread_new(hub, record->id) : NULL;
     if (!thread) {
         if (members)
             release_members(members, (uint32_t)record->member_count);
@@ -134,23 +134,44 @@ enum err thread_load(struct user *user, const struct thread_record *record)
     }
     thread->members = members;
     thread->member_count = (uint32_t)record->member_count;
-    enum err err = link_active(thread);
-    if (err) {
-        unlink_active(thread);
+    enum err err = link_members(thread);
+    if (err || thread->active_count == 0)
         thread_drop(hub, thread);
-    }
+    return err;
+}
+
+/* A thread that is in memory already is not older than the record: whether the user is in it has been seen to, and is not looked up in the
+ * record, which may be from before they left. */
+enum err threads_load(struct user *user, const struct thread_record *records, size_t count)
+{
+    enum err err = OK;
+    for (uint32_t i = 0; i < user->thread_count; i++)
+        user->threads[i]->active_count++;
+    for (size_t i = 0; i < count && !err; i++)
+        if (!thread_find(user->hub, records[i].id))
+            err = thread_load(user->hub, &records[i]);
     return err;
 }
 
 void threads_unload(struct user *user)
 {
     struct hub *hub = user->hub;
-    for (uint32_t i = 0; i < user->thread_count; i++)
-        if (--user->threads[i]->active_count == 0)
-            thread_drop(hub, user->threads[i]);
-    free(user->threads);
-    user->threads = NULL;
-    user->thread_count = user->thread_cap = 0;
+    for (uint32_t i = user->thread_count; i > 0; i--) {
+        struct thread *thread = user->threads[i - 1];
+        if (--thread->active_count == 0)
+            thread_drop(hub, thread);
+    }
+}
+
+bool threads_joined_since(const struct user *user, struct cursor since)
+{
+    for (uint32_t i = 0; i < user->thread_count; i++) {
+        const struct thread *thread = user->threads[i];
+        for (uint32_t k = 0; k < thread->member_count; k++)
+            if (cursor_compare(thread->members[k].joined, since) >= 0)
+                return true;
+    }
+    return false;
 }
 
 /* Who is in a thread that they were not in before sees its members, and is seen by them. */
@@ -161,9 +182,13 @@ static void welcome_newcomers(struct hub *hub, const struct thread *thread, cons
         before[i].user->stamp = hub->stamp;
     for (uint32_t i = 0; i < thread->member_count; i++) {
         struct user *user = thread->members[i].user;
-        if (user->stamp == hub->stamp || !user->active)
+        /* Whoever is not active here may be on another node. Where the thread is new in memory, those who are active here are newcomers
+         * themselves, and are shown all. */
+        bool is_seen = user->active || (hub->versioned && count);
+        if (user->stamp == hub->stamp || !is_seen)
             continue;
         user->wants_snapshot = true;
+        hub->joined = true;
         presence_changed(user);
     }
 }
@@ -185,10 +210,10 @@ static enum err thread_follow(struct hub *hub, struct thread *thread, const stru
         return ERR_NO_MEMORY;
     struct member *before = thread->members;
     uint32_t before_count = thread->member_count;
-    unlink_active(thread);
+    unlink_members(thread);
     thread->members = members;
     thread->member_count = (uint32_t)record->member_count;
-    enum err err = link_active(thread);
+    enum err err = link_members(thread);
     if (!err && hub->options.friends == FRIENDS_THREADS)
         welcome_newcomers(hub, thread, before, before_count);
     release_members(before, before_count);
@@ -201,10 +226,8 @@ static enum err thread_follow(struct hub *hub, struct thread *thread, const stru
 static void thread_lose(struct hub *hub, const struct thread_record *record, enum err why)
 {
     struct thread *thread = thread_find(hub, record->id);
-    if (thread) {
-        unlink_active(thread);
+    if (thread)
         thread_drop(hub, thread);
-    }
     for (size_t i = 0; i < record->member_count; i++) {
         struct user *user = user_find(hub, record->members[i].user.id);
         if (user && user->active)
@@ -307,6 +330,8 @@ enum err hub_thread_open(struct user *actor, const struct span *users, size_t co
                          store_thread_done *done, void *ctx)
 {
     struct hub *hub = actor->hub;
+    if (hub_closed(hub))
+        return hub_closed(hub);
     if (room.data)
         return count ? ERR_BAD_FIELD : open_room(actor, room, done, ctx);
     if (count == 0)
@@ -330,8 +355,10 @@ static enum err actor_in(struct user *actor, struct id id, enum role *ret_role)
 {
     const struct thread *thread = thread_find(actor->hub, id);
     const struct member *member = thread ? thread_member(thread, actor) : NULL;
+    const char *reason;
+    /* While the store is away memory may lag behind what it has answered. */
     if (!member)
-        return ERR_NO_THREAD;
+        return hub_ready(actor->hub, &reason) ? ERR_NO_THREAD : ERR_STORE;
     *ret_role = member->role;
     return OK;
 }
@@ -339,8 +366,10 @@ static enum err actor_in(struct user *actor, struct id id, enum role *ret_role)
 enum err hub_member_add(struct user *actor, struct id thread, struct span user, store_thread_done *done, void *ctx)
 {
     struct hub *hub = actor->hub;
-    enum role role;
-    enum err err = actor_in(actor, thread, &role);
+    enum role role = ROLE_GUEST;
+    enum err err = hub_closed(hub);
+    if (!err)
+        err = actor_in(actor, thread, &role);
     if (err)
         return err;
     if (role != ROLE_OWNER)
@@ -358,8 +387,10 @@ enum err hub_member_add(struct user *actor, struct id thread, struct span user, 
 enum err hub_member_remove(struct user *actor, struct id thread, struct span user, store_thread_done *done, void *ctx)
 {
     struct hub *hub = actor->hub;
-    enum role role;
-    enum err err = actor_in(actor, thread, &role);
+    enum role role = ROLE_GUEST;
+    enum err err = hub_closed(hub);
+    if (!err)
+        err = actor_in(actor, thread, &role);
     if (err)
         return err;
     if (role != ROLE_OWNER && !span_equal(user, user_id(actor)))

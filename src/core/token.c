@@ -150,6 +150,15 @@ void grant_revoked(struct store_sink *sink, struct id token)
     timer_set(hub->timers, &grant->timer, clock_now_ms(hub->clock) + REVOKED_KEPT_MS);
 }
 
+void grants_used(struct store_sink *sink, void (*visit)(void *ctx, struct id token, int64_t expires_us), void *ctx)
+{
+    const struct hub *hub = container_of(sink, struct hub, sink);
+    struct grant *grant, *next;
+    HASH_ITER (hh, hub->grants, grant, next)
+        if (grant->session_count)
+            visit(ctx, grant->token, grant->expires_us);
+}
+
 static struct span id_bytes(const struct id *id)
 {
     return (struct span){(const char *)id->bytes, sizeof(id->bytes)};
@@ -174,6 +183,8 @@ static void token_is_put(void *ctx, enum err err)
 enum err hub_token_issue(struct user *user, hub_token_done *done, void *ctx, unsigned *ret_retry_s)
 {
     struct hub *hub = user->hub;
+    if (hub_closed(hub))
+        return hub_closed(hub);
     uint32_t wait_s = rate_take(hub->tokens, user_id(user), clock_now_ms(hub->clock));
     if (wait_s) {
         metric_add(METRIC_LIMIT_TOKENS, 1);
@@ -194,12 +205,16 @@ enum err hub_token_issue(struct user *user, hub_token_done *done, void *ctx, uns
 void hub_token_check(struct hub *hub, struct id token, store_token_done *done, void *ctx)
 {
     const struct grant *grant = grant_find(hub, token);
-    if (grant && grant->session_count && grant->expires_us > clock_wall_us(hub->clock)) {
+    /* Where there are other nodes and programs, only the store knows. */
+    if (!hub->versioned && grant && grant->session_count && grant->expires_us > clock_wall_us(hub->clock)) {
         struct token_record record = {user_id(grant->sessions->user), grant->expires_us};
         done(ctx, OK, &record);
         return;
     }
-    hub->store->ops->token_get(hub->store, token, done, ctx);
+    if (hub_closed(hub))
+        done(ctx, hub_closed(hub), NULL);
+    else
+        hub->store->ops->token_get(hub->store, token, done, ctx);
 }
 
 /* --- revoking */
@@ -236,7 +251,7 @@ static void token_is_found(void *ctx, enum err err, const struct token_record *t
     if (!err && !span_equal(token->user, blob_span(revoking->user)))
         err = ERR_NO_TOKEN;
     if (!err)
-        err = revoking->hub->shut;
+        err = revoking->hub->shut ? revoking->hub->shut : hub_closed(revoking->hub);
     if (err) {
         revoking_end(revoking, err);
         return;
@@ -247,6 +262,10 @@ static void token_is_found(void *ctx, enum err err, const struct token_record *t
 
 void hub_token_revoke(struct hub *hub, struct id token, struct span user, store_done *done, void *ctx)
 {
+    if (hub_closed(hub)) {
+        done(ctx, hub_closed(hub));
+        return;
+    }
     struct revoking *revoking = malloc(sizeof(*revoking));
     struct blob *copy = revoking ? blob_copy(user) : NULL;
     if (!copy) {

@@ -11,10 +11,15 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "base/utf8.h"
 
 /* How long a user stays in memory after the last request, at least: the next one is then cheap. */
 enum { LINGER_MS = 10000 };
+
+/* How long somebody is kept of whom nothing but a change was heard: longer than an answer of the store may be under way, for it may have
+ * been made before that change. */
+enum { STRANGER_MS = 10000 };
 
 struct user *user_find(const struct hub *hub, struct span id)
 {
@@ -68,7 +73,7 @@ void user_release(struct user *user)
 {
     struct hub *hub = user->hub;
     bool stays = user->known && hub->options.friends == FRIENDS_EVERYONE;
-    if (stays || user->active || user->pins || user->listed || user->dirty)
+    if (stays || user->active || user->pins || user->listed || user->dirty || timer_is_set(&user->timer))
         return;
     presence_forget_snapshot(hub);
     HASH_DEL(hub->users, user);
@@ -98,19 +103,69 @@ static bool replace_text(char **text, struct span with)
 
 enum err user_update(struct user *user, const struct user_record *record)
 {
+    if (record->version < user->version)
+        return OK;
     bool same_name = span_equal(span_of(user->name), record->name);
     bool same_status = span_equal(span_of(user->status), record->status);
-    if (user->known && same_name && same_status && user->show == record->show)
-        return OK;
+    bool same_rest = user->show == record->show && user_available(user) == (user->here || record->available);
     bool done = (same_name || replace_text(&user->name, record->name)) &&
                 (same_status || replace_text(&user->status, record->status));
-    if (done) {
-        user->show = (uint8_t)record->show;
-        user->known = true;
-    }
-    if (user->known)
+    bool same = done && user->known && same_name && same_status && same_rest;
+    /* Even with nothing new in it: it may be like what was known because it takes back what will not be told here any more. */
+    bool foreseen = record->version > user->hub->announced && record->version > user->version;
+    user->known |= done;
+    if (!user->known)
+        return ERR_NO_MEMORY;
+    user->show = (uint8_t)record->show;
+    user->elsewhere = record->available;
+    if (done)
+        user->version = record->version;
+    if (foreseen)
+        presence_foreseen(user);
+    else if (!same)
         presence_changed(user);
     return done ? OK : ERR_NO_MEMORY;
+}
+
+/* Each announcement that leads to news is told, also where memory said it before: only what is told together with its version is known to
+ * whoever holds that version as a mark, wherever they got it. */
+static void follow_user(struct user *user, const struct user_record *record)
+{
+    bool untold = user->untold;
+    if (record->version < user->version)
+        return;
+    enum err err = user_update(user, record);
+    if (err)
+        log_event(LOG_ERROR, "cannot follow a user's presence", log_span("user", record->id), log_err(err));
+    if (untold)
+        presence_tell(user);
+    user->untold = user->here && !user->elsewhere;
+}
+
+void user_announced(struct store_sink *sink, const struct user_record *record)
+{
+    struct hub *hub = container_of(sink, struct hub, sink);
+    struct user *user = user_get(hub, record->id);
+    if (hub->announced < record->version)
+        hub->announced = record->version;
+    if (!user) {
+        log_event(LOG_ERROR, "cannot follow a user's presence", log_span("user", record->id), log_err(ERR_NO_MEMORY));
+        return;
+    }
+    follow_user(user, record);
+    bool stranger = hub->options.friends == FRIENDS_THREADS && !user->active && !user->here;
+    if (stranger)
+        timer_set(hub->timers, &user->timer, clock_now_ms(hub->clock) + STRANGER_MS);
+    user_release(user);
+}
+
+void users_leased(struct store_sink *sink, void (*visit)(void *ctx, struct span user), void *ctx)
+{
+    const struct hub *hub = container_of(sink, struct hub, sink);
+    struct user *user, *next;
+    HASH_ITER (hh, hub->users, user, next)
+        if (user->here)
+            visit(ctx, user_id(user));
 }
 
 enum err user_add_thread(struct user *user, struct thread *thread)
@@ -133,8 +188,13 @@ void user_drop_thread(struct user *user, struct thread *thread)
         if (user->threads[i] != thread)
             continue;
         user->threads[i] = user->threads[--user->thread_count];
-        return;
+        break;
     }
+    if (user->thread_count)
+        return;
+    free(user->threads);
+    user->threads = NULL;
+    user->thread_cap = 0;
 }
 
 /* --- opening */
@@ -143,6 +203,7 @@ struct opening {
     struct user *user; /* pinned */
     hub_user_done *done;
     void *ctx;
+    uint32_t generation;
 };
 
 static void opening_end(struct opening *opening, enum err err)
@@ -159,31 +220,44 @@ static void opening_end(struct opening *opening, enum err err)
     }
 }
 
+/* What was told while nobody here could see it may be new to the user's clients: older marks do not count. */
+static void begin_marks(struct user *user)
+{
+    const struct hub *hub = user->hub;
+    user->presence_mark = hub->versioned ? hub->announced : hub->presence_mark;
+    user->joins_unseen = hub->versioned && hub->options.friends == FRIENDS_THREADS;
+}
+
 static enum err user_activate(struct user *user, const struct thread_record *threads, size_t count)
 {
     if (user->active)
         return OK;
     user->active = true;
-    user->presence_mark = user->hub->presence_mark;
-    for (size_t i = 0; i < count; i++) {
-        enum err err = thread_load(user, &threads[i]);
-        if (err) {
-            user_deactivate(user, err);
-            return err;
-        }
-    }
-    return OK;
+    begin_marks(user);
+    enum err err = threads_load(user, threads, count);
+    if (err)
+        user_deactivate(user, err);
+    return err;
+}
+
+/* The error of an answer: one to a call from before a reset is old, whatever it says. */
+static enum err answer_err(const struct opening *opening, enum err err)
+{
+    bool old = opening->generation != opening->user->hub->generation;
+    return !err && old ? ERR_STORE : err;
 }
 
 static void got_threads(void *ctx, enum err err, const struct thread_record *threads, size_t count)
 {
     struct opening *opening = ctx;
+    err = answer_err(opening, err);
     opening_end(opening, err ? err : user_activate(opening->user, threads, count));
 }
 
 static void got_user(void *ctx, enum err err, const struct user_record *record)
 {
     struct opening *opening = ctx;
+    err = answer_err(opening, err);
     if (!err)
         err = user_update(opening->user, record);
     if (!err)
@@ -203,8 +277,8 @@ static bool is_name(struct span text, size_t max)
 
 enum err hub_user_open(struct hub *hub, struct span id, struct span name, hub_user_done *done, void *ctx)
 {
-    if (hub->shut)
-        return hub->shut;
+    if (hub->shut || hub_closed(hub))
+        return hub->shut ? hub->shut : hub_closed(hub);
     if (id.len == 0 || !is_name(id, USER_ID_MAX) || !is_name(name, USER_NAME_MAX))
         return ERR_BAD_FIELD;
     struct user *user = user_get(hub, id);
@@ -220,7 +294,7 @@ enum err hub_user_open(struct hub *hub, struct span id, struct span name, hub_us
         hub_user_close(user);
         return ERR_NO_MEMORY;
     }
-    *opening = (struct opening){user, done, ctx};
+    *opening = (struct opening){user, done, ctx, hub->generation};
     hub->store->ops->user_put(hub->store, id, name, got_user, opening);
     return OK;
 }
@@ -236,9 +310,8 @@ static void linger(struct user *user)
 {
     int64_t now_ms = clock_now_ms(user->hub->clock);
     int64_t grace_ms = user->hub->options.grace_ms;
-    /* An available user becomes unavailable when the timer fires, so then it is the grace alone that counts. */
-    timer_set(user->hub->timers, &user->timer,
-              now_ms + (user->available || grace_ms > LINGER_MS ? grace_ms : LINGER_MS));
+    /* When the timer fires for a user who is here, they are no longer, so then it is the grace alone that counts. */
+    timer_set(user->hub->timers, &user->timer, now_ms + (user->here || grace_ms > LINGER_MS ? grace_ms : LINGER_MS));
 }
 
 void hub_user_close(struct user *user)
@@ -249,17 +322,41 @@ void hub_user_close(struct user *user)
         return;
     if (!user->active)
         user_release(user);
-    else if (!user->available)
+    else if (!user->here)
         linger(user);
+}
+
+static void lease(const struct user *user)
+{
+    struct store *store = user->hub->store;
+    if (!user->hub->shut) /* the store is closing: leases end with it */
+        store->ops->lease(store, user_id(user), user->here);
 }
 
 void user_arrived(struct user *user)
 {
-    timer_clear(user->hub->timers, &user->timer);
-    if (user->available)
+    struct hub *hub = user->hub;
+    timer_clear(hub->timers, &user->timer);
+    if (user->here)
         return;
-    user->available = true;
-    presence_changed(user);
+    bool was_available = user_available(user);
+    user->here = true;
+    lease(user);
+    if (was_available)
+        return;
+    if (hub->versioned)
+        presence_foreseen(user);
+    else
+        presence_changed(user);
+}
+
+/* Where the store counts versions they mostly stay available until it says that no node has them any more. */
+static void grace_over(struct user *user)
+{
+    user->here = false;
+    lease(user);
+    if (!user_available(user))
+        presence_changed(user);
 }
 
 void user_left(struct user *user)
@@ -271,7 +368,8 @@ void user_deactivate(struct user *user, enum err why)
 {
     while (user->sessions)
         session_end(user->sessions, why);
-    threads_unload(user);
+    if (user->active)
+        threads_unload(user);
     user->active = false;
 }
 
@@ -280,9 +378,8 @@ static void user_timer_fired(struct timer *timer)
     struct user *user = container_of(timer, struct user, timer);
     if (user->sessions)
         return;
-    if (user->available) {
-        user->available = false;
-        presence_changed(user);
+    if (user->here) {
+        grace_over(user);
         /* Friends are told at the end of the turn, for which the user's threads must still be here. */
         linger(user);
         return;
@@ -293,4 +390,28 @@ static void user_timer_fired(struct timer *timer)
     }
     user_deactivate(user, OK);
     user_release(user);
+}
+
+static void user_lose(struct user *user)
+{
+    timer_clear(user->hub->timers, &user->timer);
+    if (user->here) {
+        user->here = false;
+        lease(user);
+    }
+    user->active = user->known = user->elsewhere = user->untold = user->wants_snapshot = false;
+    user->version = user->presence_mark = 0;
+    user_release(user);
+}
+
+void users_lose(struct hub *hub, enum err why)
+{
+    struct user *user, *next;
+    HASH_ITER (hh, hub->users, user, next)
+        while (user->sessions)
+            session_end(user->sessions, why);
+    threads_forget(hub);
+    presence_forget_snapshot(hub);
+    HASH_ITER (hh, hub->users, user, next)
+        user_lose(user);
 }

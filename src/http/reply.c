@@ -9,6 +9,8 @@
 #include "base/metric.h"
 #include "http/inside.h"
 
+enum { UNAVAILABLE_RETRY_S = 1 };
+
 /* MHD takes no part in CR and LF, and refuses them; this refuses the other control characters too. */
 static bool is_header_value(const char *value)
 {
@@ -144,10 +146,13 @@ void request_fail(struct request *req, enum err err, const char *sentence, unsig
 {
     char seconds[16] = "";
     struct blob *body = error_body(err, sentence);
+    int status = err_http_status(err);
+    if (status == 503 && !retry_after_s)
+        retry_after_s = UNAVAILABLE_RETRY_S;
     if (retry_after_s)
         (void)snprintf(seconds, sizeof(seconds), "%u", retry_after_s);
     const struct http_header headers[] = {{"Retry-After", seconds}, {NULL, NULL}};
-    request_reply(req, err_http_status(err), "application/json", body, headers);
+    request_reply(req, status, "application/json", body, headers);
     blob_unref(body);
 }
 

@@ -97,7 +97,8 @@ void request_reply(struct request *req, int status, const char *type, struct blo
 /* `json` as application/json. Consumes the reference; null means there was no memory to make it. */
 void request_reply_json(struct request *req, int status, json_t *take_json);
 
-/* The error as `{"error": word, "message": sentence}` with its status. `sentence` null: the one of the table. `retry_after_s` 0: no Retry-After. */
+/* The error as `{"error": word, "message": sentence}` with its status. `sentence` null: the one of the table. `retry_after_s` 0: no Retry-After,
+ * except that a 503 always has one. */
 void request_fail(struct request *req, enum err err, const char *sentence, unsigned retry_after_s);
 
 /* `size` bytes of the file `take_fd` from its start; the descriptor is always consumed. */

@@ -144,15 +144,20 @@ static void sqlite_users_list(struct store *head, struct span after, size_t limi
 }
 
 static void sqlite_presence_put(struct store *head, struct span id, enum show show, struct span status,
-                                store_done *done, void *ctx)
+                                store_user_done *done, void *ctx)
 {
     struct sqlite_store *store = sqlite_of(head);
     struct call *call = make(store, CALL_PRESENCE_PUT, id.len + status.len, ctx);
-    call->done.plain = done;
+    call->done.user = done;
     call->args.presence_put.id = call_text(call, id);
     call->args.presence_put.status = call_text(call, status);
     call->args.presence_put.show = show;
     send(store, call);
+}
+
+/* One node needs no leases: the hub knows all sessions there are. */
+static void sqlite_lease(struct store *head unused_arg, struct span user unused_arg, bool held unused_arg)
+{
 }
 
 static size_t request_bytes(const struct thread_request *request)
@@ -303,6 +308,7 @@ static const struct store_ops sqlite_ops = {
     .user_put = sqlite_user_put,
     .users_list = sqlite_users_list,
     .presence_put = sqlite_presence_put,
+    .lease = sqlite_lease,
     .thread_open = sqlite_thread_open,
     .thread_get = sqlite_thread_get,
     .member_add = sqlite_member_add,
@@ -345,7 +351,8 @@ static void deliver(struct sqlite_store *store, struct call *call)
     union call_result *result = &call->result;
     switch (call->kind) {
     case CALL_START: call->done.bounds(call->ctx, err, err ? NULL : &result->bounds); break;
-    case CALL_USER_PUT: call->done.user(call->ctx, err, err ? NULL : &result->user); break;
+    case CALL_USER_PUT:
+    case CALL_PRESENCE_PUT: call->done.user(call->ctx, err, err ? NULL : &result->user); break;
     case CALL_USERS_LIST: call->done.users(call->ctx, err, result->users.items, result->users.count); break;
     case CALL_THREAD_OPEN:
     case CALL_THREAD_GET:
@@ -356,7 +363,6 @@ static void deliver(struct sqlite_store *store, struct call *call)
     case CALL_HISTORY:
     case CALL_REPLAY: call->done.page(call->ctx, err, err ? NULL : &result->page); break;
     case CALL_TOKEN_GET: call->done.token(call->ctx, err, err ? NULL : &result->token); break;
-    case CALL_PRESENCE_PUT:
     case CALL_TOKEN_PUT:
     case CALL_TOKEN_DELETE: call->done.plain(call->ctx, err); break;
     case CALL_CLOSE:

@@ -21,7 +21,7 @@ struct database;
     ROW(CALL_CLOSE, READS)                                                                                             \
     ROW(CALL_USER_PUT, SEVERAL)                                                                                        \
     ROW(CALL_USERS_LIST, READS)                                                                                        \
-    ROW(CALL_PRESENCE_PUT, WRITES)                                                                                     \
+    ROW(CALL_PRESENCE_PUT, SEVERAL)                                                                                    \
     ROW(CALL_THREAD_OPEN, SEVERAL)                                                                                     \
     ROW(CALL_THREAD_GET, READS)                                                                                        \
     ROW(CALL_MEMBER_ADD, SEVERAL)                                                                                      \

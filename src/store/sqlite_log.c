@@ -12,7 +12,8 @@ enum err log_bounds(struct database *db, struct store_bounds *ret_bounds)
     struct query query = query_on(db, SQL_BOUNDS);
     bool found = query_row(&query);
     if (found)
-        *ret_bounds = (struct store_bounds){query_column_cursor(&query, 0), query_column_cursor(&query, 1)};
+        *ret_bounds =
+            (struct store_bounds){.head = query_column_cursor(&query, 0), .oldest = query_column_cursor(&query, 1)};
     enum err err = query_end(&query);
     return err ? err : found ? OK : ERR_STORE;
 }
@@ -156,7 +157,7 @@ enum err run_history(struct database *db, struct call *call)
 {
     struct member_key member;
     enum err err = member_find(db, &call->args.history.thread, call->args.history.user, &member);
-    struct store_bounds bounds = {{0}, {0}};
+    struct store_bounds bounds = {0};
     if (!err)
         err = log_bounds(db, &bounds);
     if (err)

@@ -86,7 +86,7 @@ enum err run_presence_put(struct database *db, struct call *call)
     query_text(&query, call->args.presence_put.status);
     query_int(&query, call->args.presence_put.show);
     enum err err = query_run(&query);
-    return err ? err : sqlite3_changes(db->handle) ? OK : ERR_NO_USER;
+    return err ? err : user_get(db, call->args.presence_put.id, &call->arena, &call->result.user);
 }
 
 enum err run_token_put(struct database *db, struct call *call)

@@ -8,10 +8,12 @@
 #include "lib/fake_store.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { USERS_MAX = 64, THREADS_MAX = 256, MEMBERS_MAX = 16, MESSAGES_MAX = 16384, TOKENS_MAX = 256 };
+enum { NEWS_MAX = 128, FIRST_VERSION = 1000 };
 enum { ID_SIZE = 129, NAME_SIZE = 257, STATUS_SIZE = 1025 };
 
 volatile unsigned fake_store_busy;
@@ -21,6 +23,9 @@ struct fake_user {
     char name[NAME_SIZE];
     char status[STATUS_SIZE];
     enum show show;
+    bool here;      /* our node holds a lease */
+    bool elsewhere; /* another node does */
+    int64_t version;
 };
 
 struct fake_member {
@@ -104,6 +109,11 @@ struct fake_store {
     struct message *messages[MESSAGES_MAX];
     size_t user_count, thread_count, token_count, message_count;
     size_t announced; /* messages before this place were */
+    bool away;        /* start is not answered */
+    bool holds_news;
+    int64_t version;
+    struct fake_user news[NEWS_MAX]; /* changes of users not announced yet, as they were then */
+    size_t news_count;
 };
 
 /* --- scratch ---------------------------------------------------------------------------------------------------- */
@@ -190,7 +200,9 @@ static struct user_record record_of_user(struct block **scratch, const struct fa
     return (struct user_record){.id = scratch_copy(scratch, span_of(user->id)),
                                 .name = scratch_copy(scratch, span_of(user->name)),
                                 .status = scratch_copy(scratch, span_of(user->status)),
-                                .show = user->show};
+                                .show = user->show,
+                                .available = user->version && (user->here || user->elsewhere),
+                                .version = user->version};
 }
 
 static struct thread_record record_of_thread(struct block **scratch, const struct fake_thread *thread)
@@ -218,9 +230,8 @@ static void announce_messages(struct fake_store *store)
     }
 }
 
-static void announce_thread(struct fake_store *store, const struct fake_thread *thread, struct span left)
+static void announce_thread_alone(struct fake_store *store, const struct fake_thread *thread, struct span left)
 {
-    announce_messages(store);
     struct block *scratch = NULL;
     struct thread_record record = record_of_thread(&scratch, thread);
     unsigned busy = fake_store_busy;
@@ -228,6 +239,41 @@ static void announce_thread(struct fake_store *store, const struct fake_thread *
     store->sink->thread(store->sink, &record, left);
     fake_store_busy = busy;
     scratch_free(scratch);
+}
+
+static void announce_thread(struct fake_store *store, const struct fake_thread *thread, struct span left)
+{
+    announce_messages(store);
+    announce_thread_alone(store, thread, left);
+}
+
+static void announce_user(struct fake_store *store, const struct fake_user *user)
+{
+    struct block *scratch = NULL;
+    unsigned busy = fake_store_busy;
+    fake_store_busy = 1;
+    struct user_record record = record_of_user(&scratch, user);
+    fake_store_busy = 0;
+    store->sink->user(store->sink, &record);
+    fake_store_busy = busy;
+    scratch_free(scratch);
+}
+
+static void announce_news(struct fake_store *store)
+{
+    for (size_t i = 0; i < store->news_count; i++)
+        announce_user(store, &store->news[i]);
+    store->news_count = 0;
+}
+
+/* The user has changed. */
+static void note_change(struct fake_store *store, struct fake_user *user)
+{
+    if (!store->version)
+        return;
+    assert(store->news_count < NEWS_MAX);
+    user->version = ++store->version;
+    store->news[store->news_count++] = *user;
 }
 
 /* --- the queue -------------------------------------------------------------------------------------------------- */
@@ -288,12 +334,24 @@ static void call_free(struct call *call)
     free(call);
 }
 
+static void run_start(struct fake_store *store, struct call *call);
+
+/* The store is away, and nobody closes it. */
+static bool waits_for_store(const struct fake_store *store)
+{
+    return store->away && store->calls && store->calls->run == run_start && !store->closing;
+}
+
 bool fake_store_step(struct fake_store *store)
 {
+    if (store->sink && !store->holds_news)
+        announce_news(store);
     struct call *call = store->calls;
-    if (!call)
+    if (!call || waits_for_store(store))
         return false;
     call_run(store, call);
+    if (store->sink && !store->holds_news)
+        announce_news(store);
     store->calls = call->next;
     if (!store->calls)
         store->calls_end = &store->calls;
@@ -314,9 +372,9 @@ void fake_store_settle(struct fake_store *store)
 size_t fake_store_pending(const struct fake_store *store)
 {
     size_t count = 0;
-    for (const struct call *call = store->calls; call; call = call->next)
+    for (const struct call *call = store->calls; call && !waits_for_store(store); call = call->next)
         count++;
-    return count;
+    return count + (store->holds_news ? 0 : store->news_count);
 }
 
 void fake_store_fail_next(struct fake_store *store, enum err err)
@@ -334,14 +392,18 @@ static bool fake_ready(const struct store *port, const char **ret_reason)
     const struct fake_store *store = (const struct fake_store *)port;
     if (store->outage)
         *ret_reason = err_sentence(store->outage);
-    return !store->outage;
+    else if (store->away && store->sink)
+        *ret_reason = "the fake store is away";
+    return !store->outage && !(store->away && store->sink);
 }
 
 /* --- start and end ---------------------------------------------------------------------------------------------- */
 
 static void run_start(struct fake_store *store, struct call *call)
 {
-    call->bounds = (struct store_bounds){store->head, store->oldest};
+    if (store->away)
+        call->err = ERR_STORE;
+    call->bounds = (struct store_bounds){store->head, store->oldest, store->version};
 }
 
 static void answer_bounds(struct call *call)
@@ -386,6 +448,7 @@ static void give_user(struct call *call, const struct fake_user *user)
 static struct fake_user *put_user(struct fake_store *store, struct span id, struct span name)
 {
     struct fake_user *user = user_of(store, id);
+    bool same = user && (!name.len || span_is(name, user->name));
     if (!user) {
         assert(store->user_count < USERS_MAX);
         user = &store->users[store->user_count++];
@@ -393,6 +456,8 @@ static struct fake_user *put_user(struct fake_store *store, struct span id, stru
     }
     if (name.len)
         set_text(user->name, sizeof(user->name), name);
+    if (!same)
+        note_change(store, user);
     return user;
 }
 
@@ -457,18 +522,41 @@ static void run_presence_put(struct fake_store *store, struct call *call)
         call->err = ERR_NO_USER;
         return;
     }
+    bool same = user->show == call->show && span_is(call->text, user->status);
     user->show = call->show;
     set_text(user->status, sizeof(user->status), call->text);
+    if (!same)
+        note_change(store, user);
+    give_user(call, user);
 }
 
-static void fake_presence_put(struct store *port, struct span id, enum show show, struct span status, store_done *done,
-                              void *ctx)
+static void fake_presence_put(struct store *port, struct span id, enum show show, struct span status,
+                              store_user_done *done, void *ctx)
 {
-    struct call *call = call_new(port, run_presence_put, answer_plain, ctx);
-    call->done.plain = done;
+    struct call *call = call_new(port, run_presence_put, answer_user, ctx);
+    call->done.user = done;
     call->user = call_copy(call, id);
     call->show = show;
     call->text = call_copy(call, status);
+}
+
+static void set_leases(struct fake_store *store, struct fake_user *user, bool here, bool elsewhere)
+{
+    bool same = (user->here || user->elsewhere) == (here || elsewhere);
+    user->here = here;
+    user->elsewhere = elsewhere;
+    if (!same)
+        note_change(store, user);
+}
+
+/* Once the hub has started it has no other call under way whose place in the line would matter. */
+static void fake_lease(struct store *port, struct span id, bool held)
+{
+    struct fake_store *store = of_port(port);
+    assert(!store->closing);
+    struct fake_user *user = user_of(store, id);
+    assert(user && user->here != held);
+    set_leases(store, user, held, user->elsewhere);
 }
 
 /* --- threads ---------------------------------------------------------------------------------------------------- */
@@ -613,6 +701,14 @@ static void keep_an_owner(struct fake_thread *thread)
         thread->members[0].role = ROLE_OWNER;
 }
 
+static void remove_member(struct fake_thread *thread, struct fake_member *member)
+{
+    const struct fake_member *end = thread->members + thread->member_count;
+    memmove(member, member + 1, (size_t)(end - member - 1) * sizeof(*member));
+    thread->member_count--;
+    keep_an_owner(thread);
+}
+
 static void run_member_remove(struct fake_store *store, struct call *call)
 {
     struct fake_thread *thread = thread_of(store, call->id);
@@ -621,10 +717,7 @@ static void run_member_remove(struct fake_store *store, struct call *call)
         call->err = ERR_NO_THREAD;
         return;
     }
-    struct fake_member *end = thread->members + thread->member_count;
-    memmove(member, member + 1, (size_t)(end - member - 1) * sizeof(*member));
-    thread->member_count--;
-    keep_an_owner(thread);
+    remove_member(thread, member);
     announce_thread(store, thread, call->user);
     give_thread(call, thread);
 }
@@ -784,7 +877,7 @@ static void run_replay(struct fake_store *store, struct call *call)
 
 bool fake_store_read_ahead(struct fake_store *store)
 {
-    if (!store->calls || store->calls->run != run_replay)
+    if (!store->calls || (store->calls->run != run_replay && store->calls->run != run_threads_of))
         return false;
     call_run(store, store->calls);
     return true;
@@ -865,6 +958,7 @@ static const struct store_ops fake_ops = {
     .user_put = fake_user_put,
     .users_list = fake_users_list,
     .presence_put = fake_presence_put,
+    .lease = fake_lease,
     .thread_open = fake_thread_open,
     .thread_get = fake_thread_get,
     .member_add = fake_member_add,
@@ -952,6 +1046,108 @@ void fake_store_send_elsewhere(struct fake_store *store, struct id thread, struc
     assert(message);
     log_message(store, message);
     message_unref(message);
+}
+
+/* --- other nodes ------------------------------------------------------------------------------------------------ */
+
+void fake_store_count_versions(struct fake_store *store)
+{
+    assert(!store->sink);
+    store->version = FIRST_VERSION;
+    for (size_t i = 0; i < store->user_count; i++)
+        store->users[i].version = ++store->version;
+}
+
+int64_t fake_store_version(const struct fake_store *store)
+{
+    return store->version;
+}
+
+void fake_store_user(struct fake_store *store, const char *id, bool *ret_available, enum show *ret_show)
+{
+    const struct fake_user *user = user_of(store, span_of(id));
+    assert(user);
+    *ret_available = user->here || user->elsewhere;
+    *ret_show = user->show;
+}
+
+void fake_store_away(struct fake_store *store, bool away)
+{
+    store->away = away;
+}
+
+void fake_store_hold_news(struct fake_store *store, bool hold)
+{
+    store->holds_news = hold;
+    if (!hold)
+        announce_news(store);
+}
+
+void fake_store_attend_elsewhere(struct fake_store *store, const char *id, bool attends)
+{
+    struct fake_user *user = put_user(store, span_of(id), (struct span){0});
+    set_leases(store, user, user->here, attends);
+}
+
+void fake_store_set_elsewhere(struct fake_store *store, const char *id, const char *name, enum show show,
+                              const char *status)
+{
+    struct fake_user *user = put_user(store, span_of(id), (struct span){0});
+    set_text(user->name, sizeof(user->name), span_of(name));
+    set_text(user->status, sizeof(user->status), span_of(status));
+    user->show = show;
+    note_change(store, user);
+}
+
+void fake_store_join_elsewhere(struct fake_store *store, struct id id, const char *user)
+{
+    (void)put_user(store, span_of(user), (struct span){0});
+    struct fake_thread *thread = thread_of(store, id);
+    assert(thread && !member_of(thread, span_of(user)));
+    enum err err = add_member(store, thread, span_of(user), ROLE_GUEST, MEMBERS_MAX);
+    assert(!err);
+    announce_thread_alone(store, thread, (struct span){0});
+}
+
+void fake_store_leave_elsewhere(struct fake_store *store, struct id id, const char *user)
+{
+    struct fake_thread *thread = thread_of(store, id);
+    remove_member(thread, member_of(thread, span_of(user)));
+    announce_thread_alone(store, thread, span_of(user));
+}
+
+const char *fake_store_leases(const struct fake_store *store)
+{
+    static char text[USERS_MAX * (ID_SIZE + 1)];
+    size_t len = 0;
+    text[0] = '\0';
+    for (size_t i = 0; i < store->user_count; i++) {
+        if (!store->users[i].here)
+            continue;
+        len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s", len ? "," : "", store->users[i].id);
+    }
+    return text;
+}
+
+struct store_sink *fake_store_sink(struct fake_store *store)
+{
+    return store->sink;
+}
+
+void fake_store_reset(struct fake_store *store, struct cursor head, int64_t version)
+{
+    while (store->message_count && cursor_compare(store->messages[store->message_count - 1]->cursor, head) > 0)
+        message_unref(store->messages[--store->message_count]);
+    store->announced = store->message_count;
+    store->head = head;
+    store->news_count = 0;
+    if (version)
+        store->version = version;
+    for (size_t i = 0; version && i < store->user_count; i++)
+        if (store->users[i].version > version)
+            store->users[i].version = version;
+    struct store_bounds bounds = {store->head, store->oldest, store->version};
+    store->sink->reset(store->sink, &bounds);
 }
 
 void fake_store_tail(struct fake_store *store)

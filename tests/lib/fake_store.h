@@ -9,7 +9,8 @@
  * that needs more than that aborts.
  *
  * Another node that shares the log is played by the `…_elsewhere` calls: what it appends is in the log at once but
- * announced only by `fake_store_tail`, or before the next announcement of our own.
+ * announced only by `fake_store_tail`, or before the next announcement of our own. Changes of users are announced with the next step,
+ * before the answer, unless the test holds them back.
  */
 #ifndef TESTS_LIB_FAKE_STORE_H
 #define TESTS_LIB_FAKE_STORE_H
@@ -37,7 +38,7 @@ void fake_store_settle(struct fake_store *store);
 
 size_t fake_store_pending(const struct fake_store *store);
 
-/* If the oldest call asks for a page of a replay: reads the page now, to be answered with later. False: it is another call. */
+/* If the oldest call asks for a page of a replay or for a user's threads: reads them now, to be answered with later. False: it is another call. */
 bool fake_store_read_ahead(struct fake_store *store);
 
 /* The next call made fails with `err` and has no effect. */
@@ -72,5 +73,38 @@ const struct message *fake_store_message(const struct fake_store *store, size_t 
 void fake_store_send_elsewhere(struct fake_store *store, struct id thread, struct span sender, struct span text);
 void fake_store_tail(struct fake_store *store);
 void fake_store_end_token_elsewhere(struct fake_store *store, struct id token);
+
+/* Before start: the store counts versions of users, those it has already included. Without it there is one node only. */
+void fake_store_count_versions(struct fake_store *store);
+
+/* The last version; what another node that has announced all would give for a mark. */
+int64_t fake_store_version(const struct fake_store *store);
+
+/* A known user as the store knows them. */
+void fake_store_user(struct fake_store *store, const char *id, bool *ret_available, enum show *ret_show);
+
+/* While it is away, start is not answered but by close, with ERR_STORE. */
+void fake_store_away(struct fake_store *store, bool away);
+
+/* While they are held, changes of users are not announced; letting go announces them. */
+void fake_store_hold_news(struct fake_store *store, bool hold);
+
+/* Another node gets sessions of a user, who is made if need be, or loses the last. */
+void fake_store_attend_elsewhere(struct fake_store *store, const char *user, bool attends);
+void fake_store_set_elsewhere(struct fake_store *store, const char *user, const char *name, enum show show,
+                              const char *status);
+
+/* Announces the thread as it is now, ahead of what is in the log but not yet announced. */
+void fake_store_join_elsewhere(struct fake_store *store, struct id thread, const char *user);
+void fake_store_leave_elsewhere(struct fake_store *store, struct id thread, const char *user);
+
+/* The users for whom our node holds leases, as `alice,bob` in order of their making. Lives until the next call. */
+const char *fake_store_leases(const struct fake_store *store);
+
+/* What the hub gave to start. */
+struct store_sink *fake_store_sink(struct fake_store *store);
+
+/* Loses all messages after `head`, changes of users that were not announced, and versions after `version` (0: none), and says so. */
+void fake_store_reset(struct fake_store *store, struct cursor head, int64_t version);
 
 #endif

@@ -64,6 +64,14 @@ void hub_rig_init(struct rig *rig, enum friends friends)
     hub_rig_init_with(rig, &options);
 }
 
+void hub_rig_init_node(struct rig *rig, enum friends friends)
+{
+    struct hub_options options = hub_rig_options(friends);
+    hub_rig_prepare(rig, &options);
+    fake_store_count_versions(rig->store);
+    assert_int_equal(hub_rig_start(rig), OK);
+}
+
 static void note_closed(void *ctx)
 {
     *(bool *)ctx = true;

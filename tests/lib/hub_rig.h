@@ -34,6 +34,9 @@ struct hub_options hub_rig_options(enum friends friends);
 void hub_rig_init(struct rig *rig, enum friends friends);
 void hub_rig_init_with(struct rig *rig, const struct hub_options *options);
 
+/* On a store that counts versions, as one of several nodes. */
+void hub_rig_init_node(struct rig *rig, enum friends friends);
+
 /* The same in two steps, on a store that may have been prepared in between. */
 void hub_rig_prepare(struct rig *rig, const struct hub_options *options);
 enum err hub_rig_start(struct rig *rig);

@@ -272,7 +272,8 @@ static void a_module_message_carries_the_members_of_its_thread(void **state)
 {
     (void)state;
     char name[] = "Alice";
-    struct member members[] = {{stub_user("7", name), ROLE_OWNER}, {stub_user("bob", NULL), ROLE_GUEST}};
+    struct member members[] = {{.user = stub_user("7", name), .role = ROLE_OWNER},
+                               {.user = stub_user("bob", NULL), .role = ROLE_GUEST}};
     struct thread thread = {.id = thread_id, .members = members, .member_count = 2};
     struct hub *hub = calloc(1, sizeof(*hub));
     assert_non_null(hub);

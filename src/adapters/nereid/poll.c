@@ -53,7 +53,7 @@ static void poll_answer(struct poll_call *poll, struct cursor at)
     hub_detach(&poll->session);
     char text[CURSOR_TEXT_SIZE];
     struct buf cursor = BUF_INIT, out = BUF_INIT;
-    buf_printf(&cursor, "%s.%" PRId64, cursor_format(at, text), hub_presence_mark(nereid->hub));
+    buf_printf(&cursor, "%s.%" PRId64, cursor_format(at, text), session_presence_mark(&poll->session));
     char *cursor_text = buf_take_text(&cursor);
     wire_open_envelope(&out, clock_wall_us(loop_clock(nereid->loop)), cursor_text ? cursor_text : "");
     buf_add(&out, buf_span(&poll->stanzas));
