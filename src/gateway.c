@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 
 #include "adapters/nereid/nereid.h"
@@ -22,7 +23,7 @@
 #include "io/listener.h"
 #include "store/store_open.h"
 
-enum { LISTENERS_MAX = 64, SPARE_DESCRIPTORS = 64 };
+enum { LISTENERS_MAX = 64, SPARE_DESCRIPTORS = 64, START_WAIT_MS = 2000 };
 
 /* A kind of listener with the server behind it. */
 struct front {
@@ -48,9 +49,11 @@ struct gateway {
     struct http_limits limits;
     struct listener *listeners[LISTENERS_MAX];
     size_t listener_count;
-    const char **origins; /* ends with null */
+    const char **origins;     /* ends with null */
+    struct timer start_timer; /* to open without the store */
     struct timer drain_timer;
     struct loop_task tick;
+    bool opened; /* the listeners are */
     bool failed; /* could not start */
     bool store_closed;
 };
@@ -113,7 +116,7 @@ bool gateway_options_valid(const struct options *options)
     struct auth *auth = make_auth(options, NULL);
     bool valid = auth != NULL;
     auth_free(auth);
-    return valid;
+    return valid && store_check(options->store.url, if_set(options->store.credentials));
 }
 
 static bool make_store(struct gateway *gateway)
@@ -129,6 +132,13 @@ static bool make_store(struct gateway *gateway)
         .retention_ms = options->store.retention_ms,
         .retention_count = options->store.retention_count,
         .queue_max = options->store.queue,
+        .credentials = if_set(options->store.credentials),
+        .deadline_ms = options->store.deadline_ms,
+        .lease_ms = options->store.lease_ms,
+        .lease_renewal_ms = options->store.lease_renewal_ms,
+        .grace_ms = options->presence.grace_ms,
+        .message_bytes = options->limits.text_bytes + options->limits.attachments_size_bytes,
+        .replicas = options->store.replicas,
     };
     /* The store has logged why it cannot be opened. */
     return store_open(gateway->loop, options->store.url, &store, &gateway->store) == OK;
@@ -326,6 +336,7 @@ static void drain_over(struct timer *timer)
 static void drain(struct gateway *gateway)
 {
     gateway->admin.draining = true;
+    timer_clear(loop_timers(gateway->loop), &gateway->start_timer);
     close_listeners(gateway);
     hub_shut(gateway->hub, ERR_SHUTTING_DOWN);
     nereid_shut(gateway->nereid);
@@ -407,14 +418,19 @@ static void announce(const struct gateway *gateway, size_t first, size_t end, co
     (void)fflush(stdout);
 }
 
-static void hub_started(void *ctx, enum err err)
+/* The store's URL without user and password. */
+static struct span public_url(const char *url)
 {
-    struct gateway *gateway = ctx;
-    if (err)
-        log_event(LOG_ERROR, "the store cannot be used", log_err(err));
-    bool open = !err && open_listeners(gateway, &gateway->http, &gateway->options->http.listen);
+    const char *login_end = strrchr(url, '@');
+    return span_of(login_end ? login_end + 1 : url);
+}
+
+static void open_all(struct gateway *gateway)
+{
+    bool open = open_listeners(gateway, &gateway->http, &gateway->options->http.listen);
     size_t http_count = gateway->listener_count;
     open = open && open_listeners(gateway, &gateway->operators, &gateway->options->admin.listen);
+    gateway->opened = true;
     if (!open) {
         gateway->failed = true;
         drain(gateway);
@@ -423,7 +439,30 @@ static void hub_started(void *ctx, enum err err)
     announce(gateway, 0, http_count, gateway->http.name);
     announce(gateway, http_count, gateway->listener_count, gateway->operators.name);
     log_event(LOG_INFO, "started", log_text("version", PACKAGE_VERSION),
-              log_text("store", gateway->options->store.url));
+              log_span("store", public_url(gateway->options->store.url)));
+}
+
+/* A store that is elsewhere may be away for long; clients are told so rather than left without an answer. */
+static void open_without_store(struct timer *timer)
+{
+    struct gateway *gateway = container_of(timer, struct gateway, start_timer);
+    log_event(LOG_WARN, "starting without the store");
+    open_all(gateway);
+}
+
+static void hub_started(void *ctx, enum err err)
+{
+    struct gateway *gateway = ctx;
+    timer_clear(loop_timers(gateway->loop), &gateway->start_timer);
+    if (gateway->admin.draining)
+        return;
+    if (err) {
+        log_event(LOG_ERROR, "the store cannot be used", log_err(err));
+        gateway->failed = true;
+        drain(gateway);
+    } else if (!gateway->opened) {
+        open_all(gateway);
+    }
 }
 
 /* As many descriptors as the system allows; a limit beyond that would be a promise that cannot be kept. */
@@ -452,12 +491,15 @@ static bool watch_signals(struct gateway *gateway)
 bool gateway_run(struct gateway *gateway)
 {
     raise_descriptor_limit(gateway->options);
-    if (timer_init(loop_timers(gateway->loop), &gateway->drain_timer, drain_over) != OK || !watch_signals(gateway)) {
+    struct timers *timers = loop_timers(gateway->loop);
+    if (timer_init(timers, &gateway->drain_timer, drain_over) != OK ||
+        timer_init(timers, &gateway->start_timer, open_without_store) != OK || !watch_signals(gateway)) {
         log_event(LOG_ERROR, "cannot start");
         return false;
     }
     gateway->tick.run = tick;
     loop_add_task(gateway->loop, LOOP_HOOK_HUB, &gateway->tick);
+    timer_set(timers, &gateway->start_timer, loop_now_ms(gateway->loop) + START_WAIT_MS);
     hub_start(gateway->hub, hub_started, gateway);
     loop_run(gateway->loop);
     log_event(LOG_INFO, "stopped");
@@ -492,6 +534,7 @@ void gateway_free(struct gateway *gateway)
     conns_free(gateway->conns);
     peers_free(gateway->peers);
     if (gateway->loop) {
+        timer_fini(loop_timers(gateway->loop), &gateway->start_timer);
         timer_fini(loop_timers(gateway->loop), &gateway->drain_timer);
         loop_free(gateway->loop);
     }

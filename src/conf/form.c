@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <sys/un.h>
 
+#include "base/attr.h"
+
 enum { HOST_MAX = 253, PORT_MAX = 65535, UNIX_PATH_MAX = sizeof(((struct sockaddr_un *)0)->sun_path) - 1 };
 
 static const char digits[] = "0123456789";
@@ -188,9 +190,14 @@ static bool is_header_name(struct span text)
                                              "!#$%&'*+-.^_`|~");
 }
 
+/* What stands behind the scheme is the store's own affair (store_check). */
 static bool is_store_url(struct span text)
 {
-    return starts_with(text, "sqlite:") && text.len > strlen("sqlite:");
+    static const char *const schemes[] = {"sqlite:", "redis:", "redis+unix:", "redis+sentinel:"};
+    for (size_t i = 0; i < array_len(schemes); i++)
+        if (starts_with(text, schemes[i]))
+            return text.len > strlen(schemes[i]);
+    return false;
 }
 
 static bool is_anything(struct span text)
@@ -208,18 +215,26 @@ const struct form form_listen = {
     is_listen,
     "ADDRESS:PORT, [V6]:PORT, unix:PATH or systemd:NAME",
     "ADDRESS:PORT, [V6]:PORT, unix:PATH or systemd:NAME",
+    false,
 };
 const struct form form_origin = {
     is_origin,
     "an origin such as https://chat.example",
     "origins such as https://chat.example",
+    false,
 };
 const struct form form_network = {
     is_network,
     "an address, a network such as 10.0.0.0/8, or unix",
     "addresses, networks such as 10.0.0.0/8, or unix",
+    false,
 };
-const struct form form_header_name = {is_header_name, "a header name", "header names"};
-const struct form form_store_url = {is_store_url, "sqlite:PATH", "sqlite:PATH"};
-const struct form form_path = {is_anything, "a path", "paths"};
-const struct form form_claim = {is_something, "the name of a claim", "names of claims"};
+const struct form form_header_name = {is_header_name, "a header name", "header names", false};
+const struct form form_store_url = {
+    is_store_url,
+    "sqlite:PATH, redis://HOST, redis+unix:PATH or redis+sentinel://HOST,.../MASTER",
+    "sqlite:PATH, redis://HOST, redis+unix:PATH or redis+sentinel://HOST,.../MASTER",
+    true,
+};
+const struct form form_path = {is_anything, "a path", "paths", false};
+const struct form form_claim = {is_something, "the name of a claim", "names of claims", false};

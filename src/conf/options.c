@@ -82,9 +82,11 @@ static void error_add_value(struct loader *loader, struct place place, const str
     struct buf *text = error_begin(loader, place);
     buf_printf(text, "%s.%s must be ", option->section, option->name);
     option_describe(option, text);
-    buf_printf(text, ", not \"");
-    buf_add(text, bad);
-    buf_add_char(text, '"');
+    if (!option->form || !option->form->secret) {
+        buf_printf(text, ", not \"");
+        buf_add(text, bad);
+        buf_add_char(text, '"');
+    }
     error_end(loader);
 }
 

@@ -55,6 +55,11 @@ static bool has_two_keys(const struct options *options)
     return *options->auth.jwt_key && *options->auth.jwt_jwks;
 }
 
+static bool renews_too_late(const struct options *options)
+{
+    return options->store.lease_renewal_ms * 2 > options->store.lease_ms;
+}
+
 const struct rule rule_rows[] = {
     {is_deaf, OPTION_AT_http_listen, OPTION_AT_admin_listen, "http.listen and admin.listen are both empty"},
     {has_no_method, OPTION_AT_auth_methods, OPTION_AT_auth_methods, "auth.methods is empty: nobody could log in"},
@@ -69,5 +74,7 @@ const struct rule rule_rows[] = {
      "auth.methods has jwt, which needs auth.jwt_key or auth.jwt_jwks"},
     {has_two_keys, OPTION_AT_auth_jwt_jwks, OPTION_AT_auth_jwt_key,
      "auth.jwt_key and auth.jwt_jwks cannot both be given"},
+    {renews_too_late, OPTION_AT_store_lease_renewal, OPTION_AT_store_lease,
+     "store.lease_renewal must be at most half of store.lease"},
     {0},
 };

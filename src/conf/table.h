@@ -59,9 +59,22 @@ END(admin)
 
 SECTION(store, "Where conversations are kept")
 ROW(store, url, TEXT, FORM(store_url), DEFAULT_STORE,
-    "The store: sqlite:PATH is a database file, made if need be, and sqlite::memory: forgets everything at the end.")
+    "The store: sqlite:PATH is a database file, made if need be, and sqlite::memory: forgets everything at the end. "
+    "redis://[USER:PASSWORD@]HOST[:PORT][/DB] is a Redis server, which several nodes may share; redis+unix:PATH[?db=DB] is one on a "
+    "Unix socket; redis+sentinel://[USER:PASSWORD@]HOST[:PORT],.../MASTER[/DB] is the server that these Sentinels name.")
+ROW(store, credentials, TEXT, FORM(path), "",
+    "For Redis: a file that holds USER:PASSWORD or PASSWORD, to keep them out of store.url. Read at each start.")
+ROW(store, deadline, DURATION, RANGE("50ms", "1m"), "2s",
+    "For Redis: a command that is not answered in this time has failed, and the connection is given up.")
+ROW(store, lease, DURATION, RANGE("3s", "10m"), "30s",
+    "For Redis: when a node says nothing for so long, others count its users as gone.")
+ROW(store, lease_renewal, DURATION, RANGE("1s", "5m"), "10s",
+    "For Redis: how often a node renews its lease, and looks whether the tokens of open streams still exist. At most half "
+    "of store.lease.")
+ROW(store, replicas, COUNT, RANGE("0", "100"), "0",
+    "For Redis: a message is acknowledged when so many replicas have it, beside the master.")
 ROW(store, durability, WORD, CHOICE(conf_durability, CONF_DURABILITY_WORDS), "full",
-    "What a message that was acknowledged survives: full, a power cut; normal, the end of nereidd, but a power cut may "
+    "For SQLite: what a message that was acknowledged survives: full, a power cut; normal, the end of nereidd, but a power cut may "
     "take the last moments; off, nothing is promised when the machine stops.")
 ROW(store, retention, DURATION, RANGE("0", "36500d"), "0",
     "Messages older than this are removed. 0 keeps them.")

@@ -6,16 +6,30 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "store/redis.h"
 #include "store/sqlite.h"
 
-typedef enum err open_store(struct loop *loop, const char *rest, const struct store_options *options,
+typedef enum err open_store(struct loop *loop, const char *url, const struct store_options *options,
                             struct store **ret_store);
 
+static bool check_sqlite(const char *url unused_arg, const char *credentials unused_arg)
+{
+    return true;
+}
+
+static enum err open_sqlite(struct loop *loop, const char *url, const struct store_options *options,
+                            struct store **ret_store)
+{
+    return sqlite_store_open(loop, url + strlen("sqlite:"), options, ret_store);
+}
+
 static const struct {
-    const char *scheme;
+    const char *start;
+    bool (*check)(const char *url, const char *credentials); /* logs what is wrong */
     open_store *open;
 } kinds[] = {
-    {"sqlite:", sqlite_store_open},
+    {"sqlite:", check_sqlite, open_sqlite},
+    {"redis", redis_check, redis_store_open},
 };
 
 static int64_t system_now_ms(const struct clock *clock unused_arg)
@@ -34,31 +48,31 @@ static int64_t system_wall_us(const struct clock *clock unused_arg)
 
 static const struct clock system_clock = {.now_ms = system_now_ms, .wall_us = system_wall_us};
 
-static open_store *find_kind(const char *url, const char **ret_rest)
+/* The kind's index in the table, or -1, which is logged. */
+static int find_kind(const char *url)
 {
-    for (size_t i = 0; i < array_len(kinds); i++) {
-        size_t len = strlen(kinds[i].scheme);
-        if (strncmp(url, kinds[i].scheme, len) == 0) {
-            *ret_rest = url + len;
-            return kinds[i].open;
-        }
-    }
-    return NULL;
+    for (size_t i = 0; i < array_len(kinds); i++)
+        if (strncmp(url, kinds[i].start, strlen(kinds[i].start)) == 0)
+            return (int)i;
+    /* Only the scheme is shown: what follows may hold a password. */
+    struct span scheme = {url, strcspn(url, ":")};
+    log_event(LOG_ERROR, "this build has no store of this kind", log_span("scheme", scheme));
+    return -1;
+}
+
+bool store_check(const char *url, const char *credentials)
+{
+    int kind = find_kind(url);
+    return kind >= 0 && kinds[kind].check(url, credentials);
 }
 
 enum err store_open(struct loop *loop, const char *url, const struct store_options *options, struct store **ret_store)
 {
-    const char *rest = NULL;
-    open_store *open = find_kind(url, &rest);
-    if (!open) {
-        /* Only the scheme is shown: what follows may hold a password. */
-        struct span scheme = {url, strcspn(url, ":")};
-        log_event(LOG_ERROR, "this build has no store of this kind", log_span("scheme", scheme),
-                  log_text("known", kinds[0].scheme));
+    int kind = find_kind(url);
+    if (kind < 0)
         return ERR_BAD_FIELD;
-    }
     struct store_options with_clock = *options;
     if (!with_clock.clock)
         with_clock.clock = &system_clock;
-    return open(loop, rest, &with_clock, ret_store);
+    return kinds[kind].open(loop, url, &with_clock, ret_store);
 }

@@ -7,8 +7,8 @@
 static void a_new_store_is_empty_and_ready(void **state)
 {
     struct harness *h = *state;
-    assert_cursor(h->got.bounds.head, 0);
-    assert_cursor(h->got.bounds.oldest, 0);
+    assert_cursor(h->got.bounds.head, at(0));
+    assert_cursor(h->got.bounds.oldest, at(0));
     const char *reason = "untouched";
     assert_true(h->store->ops->ready(h->store, &reason));
     assert_string_equal(reason, "untouched");
@@ -20,8 +20,8 @@ static void the_head_is_known_after_a_restart(void **state)
     make_users(h, "alice");
     struct cursor head = say_many(h, thread_of(h, "alice"), "alice", 7);
     reopen_store(h);
-    assert_int_equal(cursor_compare(h->got.bounds.head, head), 0);
-    assert_cursor(h->got.bounds.oldest, 0);
+    assert_cursor(h->got.bounds.head, head);
+    assert_cursor(h->got.bounds.oldest, at(0));
 }
 
 static void an_answer_never_comes_from_inside_the_call(void **state)
@@ -68,7 +68,7 @@ static void a_call_sees_what_calls_before_it_did(void **state)
     settle(h);
     assert_journal(h, "done; thread alice*; done; message hello; done; done; ");
     assert_buf(h->got.texts, "hello");
-    assert_int_equal(cursor_compare(h->got.page.head, message->cursor), 0);
+    assert_cursor(h->got.page.head, message->cursor);
     message_unref(message);
 }
 
@@ -76,6 +76,7 @@ static void a_call_sees_what_calls_before_it_did(void **state)
 struct runner {
     int number;
     int *next;
+    struct cursor *sent; /* of the last message that was acknowledged */
     struct harness *h;
 };
 
@@ -90,8 +91,8 @@ static void on_turn(void *ctx, enum err err)
 
 static void on_append_turn(void *ctx, enum err err, const struct append_result *result)
 {
-    (void)result;
     on_turn(ctx, err);
+    *((struct runner *)ctx)->sent = result->cursor;
 }
 
 static void on_user_turn(void *ctx, enum err err, const struct user_record *user)
@@ -100,11 +101,13 @@ static void on_user_turn(void *ctx, enum err err, const struct user_record *user
     on_turn(ctx, err);
 }
 
+/* Each read sees all that was sent before it, and all of that has been announced. */
 static void on_page_turn(void *ctx, enum err err, const struct message_page *page)
 {
-    /* Each read sees all that was sent before it. */
-    assert_int_equal(page->head.major, (uint64_t)(((struct runner *)ctx)->number / 4 + 1));
+    const struct runner *runner = ctx;
     on_turn(ctx, err);
+    assert_cursor(page->head, *runner->sent);
+    assert_cursor(page->head, runner->h->head);
 }
 
 static void make_turn(struct harness *h, struct runner *runner, struct id thread)
@@ -115,7 +118,7 @@ static void make_turn(struct harness *h, struct runner *runner, struct id thread
     case 0: ops->append(h->store, message, on_append_turn, runner); break;
     case 1: ops->user_put(h->store, SPAN_LITERAL("bob"), SPAN_LITERAL(""), on_user_turn, runner); break;
     case 2: ops->replay(h->store, SPAN_LITERAL("alice"), at(0), 1, 1, on_page_turn, runner); break;
-    default: ops->presence_put(h->store, SPAN_LITERAL("bob"), SHOW_AWAY, SPAN_LITERAL(""), on_turn, runner); break;
+    default: ops->presence_put(h->store, SPAN_LITERAL("bob"), SHOW_AWAY, SPAN_LITERAL(""), on_user_turn, runner); break;
     }
     message_unref(message);
     (void)ask(h);
@@ -127,10 +130,11 @@ static void ten_thousand_calls_are_answered_in_order(void **state)
     enum { MANY = 10000 };
     static struct runner runners[MANY];
     int next = 0;
+    struct cursor sent = {0};
     make_users(h, "alice bob");
     struct id thread = thread_of(h, "alice");
     for (int i = 0; i < MANY; i++) {
-        runners[i] = (struct runner){.number = i, .next = &next, .h = h};
+        runners[i] = (struct runner){.number = i, .next = &next, .sent = &sent, .h = h};
         make_turn(h, &runners[i], thread);
         /* Some pile up, some do not. */
         if (i % 1000 < 20)
@@ -138,6 +142,27 @@ static void ten_thousand_calls_are_answered_in_order(void **state)
     }
     settle(h);
     assert_int_equal(next, MANY);
+}
+
+/* A page is read in the midst of messages, so that it has to be told where it stands among them. */
+static void what_a_reader_was_shown_has_been_announced_and_no_more(void **state)
+{
+    struct harness *h = *state;
+    const struct store_ops *ops = h->store->ops;
+    make_users(h, "alice bob");
+    struct id thread = thread_of(h, "alice bob");
+    const char *const texts[] = {"1", "2", "3"};
+    for (size_t i = 0; i < array_len(texts); i++) {
+        struct message *message = draft(id_random(), thread, "alice", texts[i]);
+        ops->append(h->store, message, on_append, ask(h));
+        message_unref(message);
+        ops->replay(h->store, SPAN_LITERAL("bob"), at(0), 10, 1000, on_page, ask(h));
+        ops->history(h->store, thread, SPAN_LITERAL("bob"), at(0), 10, on_page, ask(h));
+    }
+    settle(h);
+    /* on_page compares each page's head with the last message that was announced. */
+    assert_journal(h, "message 1; done; done; done; message 2; done; done; done; message 3; done; done; done; ");
+    assert_buf(h->got.texts, "1|2|3");
 }
 
 static void a_full_queue_refuses_in_its_turn(void **state)
@@ -211,6 +236,7 @@ static const struct CMUnitTest tests[] = {
     CASE(arguments_are_copied),
     CASE(a_call_sees_what_calls_before_it_did),
     CASE(ten_thousand_calls_are_answered_in_order),
+    CASE(what_a_reader_was_shown_has_been_announced_and_no_more),
     CASE(a_full_queue_refuses_in_its_turn),
     CASE(calls_made_before_close_are_answered),
     CASE(close_without_start_is_fine),

@@ -63,7 +63,7 @@ static void a_repeat_is_answered_like_the_first_and_not_announced(void **state)
     assert_true(h->got.append.repeated);
     assert_true(id_equal(h->got.append.id, id));
     assert_true(id_equal(h->got.append.thread, thread));
-    assert_int_equal(cursor_compare(h->got.append.cursor, cursor), 0);
+    assert_cursor(h->got.append.cursor, cursor);
     assert_ok(read_history(h, thread, "alice", at(0), 10));
     assert_buf(h->got.texts, "once|between");
     assert_ok(read_history(h, other, "alice", at(0), 10));
@@ -81,7 +81,7 @@ static void a_repeat_is_known_after_a_restart_and_after_leaving(void **state)
     reopen_store(h);
     assert_ok(append_as(h, id, thread, "alice", "once"));
     assert_true(h->got.append.repeated);
-    assert_int_equal(cursor_compare(h->got.append.cursor, cursor), 0);
+    assert_cursor(h->got.append.cursor, cursor);
     assert_ok(remove_member(h, thread, "alice"));
     assert_ok(append_as(h, id, thread, "alice", "once"));
     assert_true(h->got.append.repeated);
@@ -112,7 +112,7 @@ static void a_repeat_in_the_same_breath_is_a_repeat(void **state)
     settle(h);
     assert_journal(h, "message once; done; done; done; ");
     assert_true(h->got.append.repeated);
-    assert_int_equal(cursor_compare(h->got.append.cursor, message->cursor), 0);
+    assert_cursor(h->got.append.cursor, message->cursor);
     message_unref(message);
 }
 
@@ -129,7 +129,7 @@ static void a_failed_call_leaves_its_neighbours_alone(void **state)
     ops->append(h->store, taken, on_append, ask(h));
     ops->append(h->store, conflict, on_append, ask(h));
     ops->append(h->store, lost, on_append, ask(h));
-    ops->presence_put(h->store, SPAN_LITERAL("nobody"), SHOW_CHAT, SPAN_LITERAL(""), on_plain, ask(h));
+    ops->presence_put(h->store, SPAN_LITERAL("nobody"), SHOW_CHAT, SPAN_LITERAL(""), on_user, ask(h));
     ops->member_add(h->store, thread, SPAN_LITERAL("nobody"), 10, on_thread, ask(h));
     ops->append(h->store, last, on_append, ask(h));
     settle(h);
@@ -149,14 +149,9 @@ static void assert_same_text(struct span kept, struct span given)
     assert_true(span_equal(kept, given));
 }
 
-static void assert_round_trip(struct harness *h, struct message_fields *fields)
+static void assert_same_message(const struct message *kept, const struct message_fields *fields, struct cursor cursor)
 {
-    fields->id = id_random();
-    assert_ok(append_fields(h, fields));
-    assert_ok(read_history(h, fields->thread, "alice", at(0), 1));
-    assert_int_equal(h->got.kept_count, 1);
-    const struct message *kept = h->got.kept[0];
-    assert_int_equal(cursor_compare(kept->cursor, h->got.append.cursor), 0);
+    assert_cursor(kept->cursor, cursor);
     assert_true(id_equal(kept->fields.id, fields->id));
     assert_true(id_equal(kept->fields.thread, fields->thread));
     assert_int_equal(kept->fields.type, fields->type);
@@ -167,6 +162,22 @@ static void assert_round_trip(struct harness *h, struct message_fields *fields)
     assert_same_text(kept->fields.subject, fields->subject);
     assert_same_text(kept->fields.language, fields->language);
     assert_same_text(kept->fields.attachments, fields->attachments);
+}
+
+/* As it is announced, in the history, and in a replay. */
+static void assert_round_trip(struct harness *h, struct message_fields *fields)
+{
+    fields->id = id_random();
+    struct cursor before = h->head;
+    assert_ok(append_fields(h, fields));
+    struct cursor cursor = h->got.append.cursor;
+    assert_same_message(h->heard, fields, cursor);
+    assert_ok(read_history(h, fields->thread, "alice", at(0), 1));
+    assert_int_equal(h->got.kept_count, 1);
+    assert_same_message(h->got.kept[0], fields, cursor);
+    assert_ok(read_replay(h, "alice", before, 2, SIZE_MAX));
+    assert_int_equal(h->got.kept_count, 1);
+    assert_same_message(h->got.kept[0], fields, cursor);
 }
 
 static void messages_come_back_as_they_were_given(void **state)
@@ -270,6 +281,19 @@ static void history_is_for_members(void **state)
     assert_int_equal(read_history(h, thread, "bob", at(0), 10), ERR_NO_THREAD);
 }
 
+static void who_joins_later_reads_all_of_the_history(void **state)
+{
+    struct harness *h = *state;
+    make_users(h, "alice bob");
+    struct id thread = thread_of(h, "alice");
+    say(h, thread, "alice", "1");
+    say(h, thread, "alice", "2");
+    assert_ok(add_member(h, thread, "bob"));
+    say(h, thread, "bob", "3");
+    assert_ok(read_history(h, thread, "bob", at(0), 10));
+    assert_buf(h->got.texts, "1|2|3");
+}
+
 static const struct CMUnitTest tests[] = {
     CASE(a_message_is_announced_before_its_sender_is_answered),
     CASE(cursors_increase),
@@ -284,6 +308,7 @@ static const struct CMUnitTest tests[] = {
     CASE(history_is_read_backwards_in_pages),
     CASE(history_bounds_may_be_anything),
     CASE(history_is_for_members),
+    CASE(who_joins_later_reads_all_of_the_history),
 };
 
 const struct cases log_cases = {tests, array_len(tests)};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What somebody who comes back is shown, and what retention has taken from it. */
 #include <stdio.h>
+#include <string.h>
 
 #include "harness.h"
 
@@ -23,8 +24,8 @@ static void replay_shows_what_came_after_a_cursor_in_log_order(void **state)
     assert_buf(h->got.texts, "3|4|5|6");
     assert_false(h->got.page.more);
     assert_false(h->got.page.gap);
-    assert_int_equal(cursor_compare(h->got.page.head, head), 0);
-    assert_int_equal(cursor_compare(h->got.kept[3]->cursor, head), 0);
+    assert_cursor(h->got.page.head, head);
+    assert_cursor(h->got.kept[3]->cursor, head);
     assert_true(id_equal(h->got.kept[1]->fields.thread, pair));
     assert_ok(read_replay(h, "carol", since, ALL, ALL));
     assert_buf(h->got.texts, "3|6");
@@ -44,7 +45,7 @@ static void at_the_head_there_is_nothing_to_replay(void **state)
     assert_buf(h->got.texts, "");
     assert_false(h->got.page.more);
     assert_false(h->got.page.gap);
-    assert_int_equal(cursor_compare(h->got.page.head, head), 0);
+    assert_cursor(h->got.page.head, head);
     /* A cursor from the future, or from another store, is no worse. */
     assert_ok(read_replay(h, "alice", at(UINT64_MAX), ALL, ALL));
     assert_buf(h->got.texts, "");
@@ -169,8 +170,9 @@ static void retention_keeps_the_newest_by_count(void **state)
     reopen_store(h);
     make_users(h, "alice");
     struct id thread = thread_of(h, "alice");
-    struct cursor last = say_many(h, thread, "alice", 1700);
-    wait_for_oldest(h, "alice", last.major - 10);
+    (void)say_many(h, thread, "alice", 1700);
+    wait_for_oldest(h, "alice", h->said[1690]);
+    assert_cursor(h->got.page.oldest, h->said[1690]);
     assert_ok(read_history(h, thread, "alice", at(0), 100));
     assert_buf(h->got.texts, "1691|1692|1693|1694|1695|1696|1697|1698|1699|1700");
     assert_false(h->got.page.more);
@@ -184,13 +186,13 @@ static void retention_removes_what_is_too_old(void **state)
     make_users(h, "alice");
     struct id thread = thread_of(h, "alice");
     struct cursor old = say_many(h, thread, "alice", 3);
-    h->clock.wall_us += 30000000;
+    pass_us(h, 30000000);
     say(h, thread, "alice", "young");
-    h->clock.wall_us += 30000001;
-    wait_for_oldest(h, "alice", old.major);
+    pass_us(h, 30000001);
+    wait_for_oldest(h, "alice", old);
     assert_ok(read_history(h, thread, "alice", at(0), 100));
     assert_buf(h->got.texts, "young");
-    assert_int_equal(cursor_compare(h->got.page.oldest, old), 0);
+    assert_cursor(h->got.page.oldest, old);
 }
 
 static void what_retention_took_is_told_as_a_gap(void **state)
@@ -201,22 +203,22 @@ static void what_retention_took_is_told_as_a_gap(void **state)
     make_users(h, "alice bob");
     struct id thread = thread_of(h, "alice");
     struct cursor last = say_many(h, thread, "alice", 20);
-    uint64_t oldest = last.major - 5;
+    struct cursor oldest = h->said[15];
     wait_for_oldest(h, "alice", oldest);
     for (int i = 0; i < 2; i++) {
         assert_ok(read_replay(h, "alice", at(0), ALL, ALL));
         assert_true(h->got.page.gap);
         assert_cursor(h->got.page.oldest, oldest);
         assert_buf(h->got.texts, "16|17|18|19|20");
-        assert_ok(read_replay(h, "alice", at(oldest - 1), ALL, ALL));
+        assert_ok(read_replay(h, "alice", h->said[14], ALL, ALL));
         assert_true(h->got.page.gap);
-        assert_ok(read_replay(h, "alice", at(oldest), ALL, ALL));
+        assert_ok(read_replay(h, "alice", oldest, ALL, ALL));
         assert_false(h->got.page.gap);
         assert_buf(h->got.texts, "16|17|18|19|20");
         /* It is known after a restart. */
         reopen_store(h);
         assert_cursor(h->got.bounds.oldest, oldest);
-        assert_cursor(h->got.bounds.head, last.major);
+        assert_cursor(h->got.bounds.head, last);
     }
 }
 
@@ -227,13 +229,36 @@ static void what_was_lost_before_joining_is_no_gap(void **state)
     reopen_store(h);
     make_users(h, "alice bob");
     struct id thread = thread_of(h, "alice");
-    struct cursor last = say_many(h, thread, "alice", 20);
-    wait_for_oldest(h, "alice", last.major - 5);
+    (void)say_many(h, thread, "alice", 20);
+    wait_for_oldest(h, "alice", h->said[15]);
     assert_ok(add_member(h, thread, "bob"));
     say(h, thread, "alice", "welcome");
     assert_ok(read_replay(h, "bob", at(0), ALL, ALL));
     assert_false(h->got.page.gap);
     assert_buf(h->got.texts, "welcome");
+}
+
+static void a_thread_that_retention_emptied_goes_on(void **state)
+{
+    struct harness *h = *state;
+    h->options.retention_count = 3;
+    reopen_store(h);
+    make_users(h, "alice");
+    struct id quiet = thread_of(h, "alice");
+    struct cursor lost = say(h, quiet, "alice", "lost");
+    assert_ok(open_room(h, "lobby", "alice"));
+    (void)say_many(h, h->got.thread, "alice", 3);
+    wait_for_oldest(h, "alice", lost);
+    assert_ok(read_history(h, quiet, "alice", at(0), 10));
+    assert_buf(h->got.texts, "");
+    assert_false(h->got.page.more);
+    assert_ok(list_threads(h, "alice", true));
+    assert_buf(h->got.threads, "alice*: ; alice*: 3; ");
+    say(h, quiet, "alice", "found");
+    assert_ok(read_history(h, quiet, "alice", at(0), 10));
+    assert_buf(h->got.texts, "found");
+    assert_ok(read_replay(h, "alice", lost, ALL, ALL));
+    assert_non_null(strstr(text_of(&h->got.texts), "3|found"));
 }
 
 static void cursors_are_never_used_twice(void **state)
@@ -244,12 +269,12 @@ static void cursors_are_never_used_twice(void **state)
     make_users(h, "alice");
     struct id thread = thread_of(h, "alice");
     struct cursor last = say_many(h, thread, "alice", 3);
-    h->clock.wall_us += 2000000;
-    wait_for_oldest(h, "alice", last.major);
+    pass_us(h, 2000000);
+    wait_for_oldest(h, "alice", last);
     /* The log is empty now, and its head is where it was. */
-    assert_int_equal(cursor_compare(h->got.page.head, last), 0);
+    assert_cursor(h->got.page.head, last);
     reopen_store(h);
-    assert_int_equal(cursor_compare(h->got.bounds.head, last), 0);
+    assert_cursor(h->got.bounds.head, last);
     assert_true(cursor_compare(say(h, thread, "alice", "next"), last) > 0);
 }
 
@@ -264,6 +289,7 @@ static const struct CMUnitTest tests[] = {
     CASE(retention_removes_what_is_too_old),
     CASE(what_retention_took_is_told_as_a_gap),
     CASE(what_was_lost_before_joining_is_no_gap),
+    CASE(a_thread_that_retention_emptied_goes_on),
     CASE(cursors_are_never_used_twice),
 };
 

@@ -253,6 +253,24 @@ static void the_threads_of_a_user_come_in_order_of_joining(void **state)
     assert_buf(h->got.threads, "");
 }
 
+static void who_joins_is_told_where_in_the_log(void **state)
+{
+    struct harness *h = *state;
+    make_users(h, "alice bob carol");
+    struct id thread = thread_of(h, "alice");
+    assert_cursor(h->got.joined, at(0));
+    struct cursor first = say(h, thread, "alice", "1");
+    assert_ok(add_member(h, thread, "bob"));
+    assert_cursor(h->got.joined, first);
+    assert_ok(open_room(h, "lobby", "alice"));
+    assert_cursor(h->got.joined, first);
+    struct cursor second = say(h, h->got.thread, "alice", "2");
+    assert_ok(open_room(h, "lobby", "carol"));
+    assert_cursor(h->got.joined, second);
+    assert_ok(get_thread(h, thread));
+    assert_cursor(h->got.joined, first);
+}
+
 static void members_are_told_with_their_presence(void **state)
 {
     struct harness *h = *state;
@@ -279,6 +297,8 @@ static void a_thread_can_have_many_members(void **state)
         (void)snprintf(name, sizeof(name), "user%03d", i);
         h->store->ops->user_put(h->store, span_of(name), SPAN_LITERAL(""), on_user, ask(h));
         h->store->ops->member_add(h->store, room, span_of(name), MANY + 1, on_thread, ask(h));
+        if (i % 50 == 0)
+            settle(h);
     }
     settle(h);
     assert_ok(get_thread(h, room));
@@ -302,6 +322,7 @@ static const struct CMUnitTest tests[] = {
     CASE(the_thread_of_a_set_follows_its_present_members),
     CASE(a_set_is_free_again_when_its_thread_changes),
     CASE(the_threads_of_a_user_come_in_order_of_joining),
+    CASE(who_joins_is_told_where_in_the_log),
     CASE(members_are_told_with_their_presence),
     CASE(a_thread_can_have_many_members),
 };

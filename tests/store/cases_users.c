@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Users, their presence, and tokens. */
+#include <stdlib.h>
+
 #include "harness.h"
 
 static void a_user_is_known_after_user_put(void **state)
@@ -82,7 +84,110 @@ static void ids_are_taken_literally(void **state)
     }
 }
 
+static void a_list_tells_how_users_are(void **state)
+{
+    struct harness *h = *state;
+    assert_ok(put_user(h, "alice", "Alice"));
+    assert_ok(set_presence(h, "alice", SHOW_DND, "in a meeting"));
+    assert_ok(list_users(h, "", 10));
+    assert_string_equal(h->got.user.id, "alice");
+    assert_string_equal(h->got.user.name, "Alice");
+    assert_string_equal(h->got.user.status, "in a meeting");
+    assert_int_equal(h->got.user.show, SHOW_DND);
+    assert_false(h->got.user.available);
+}
+
+static void setting_a_presence_tells_how_the_user_is(void **state)
+{
+    struct harness *h = *state;
+    assert_ok(put_user(h, "alice", "Alice"));
+    assert_ok(set_presence(h, "alice", SHOW_XA, "on leave"));
+    assert_string_equal(h->got.user.id, "alice");
+    assert_string_equal(h->got.user.name, "Alice");
+    assert_string_equal(h->got.user.status, "on leave");
+    assert_int_equal(h->got.user.show, SHOW_XA);
+    assert_false(h->got.user.available);
+}
+
+static void ids_may_be_long(void **state)
+{
+    struct harness *h = *state;
+    char id[129];
+    for (size_t i = 0; i < sizeof(id) - 1; i++)
+        id[i] = (char)('!' + i % 90);
+    id[sizeof(id) - 1] = '\0';
+    assert_ok(put_user(h, id, id));
+    assert_ok(set_presence(h, id, SHOW_AWAY, id));
+    assert_ok(list_users(h, "", 2));
+    assert_string_equal(h->got.user.id, id);
+    assert_string_equal(h->got.user.name, id);
+    assert_string_equal(h->got.user.status, id);
+    struct id token = id_random();
+    assert_ok(put_token(h, token, id, h->clock.wall_us + 3600000000));
+    assert_ok(get_token(h, token));
+    assert_string_equal(h->got.token_user, id);
+}
+
+/* --- leases and versions ---------------------------------------------------------------------------------------- */
+
+static void a_lease_is_not_answered_and_harms_nothing(void **state)
+{
+    struct harness *h = *state;
+    const struct store_ops *ops = h->store->ops;
+    struct span alice = SPAN_LITERAL("alice");
+    make_users(h, "alice bob");
+    ops->lease(h->store, alice, true);
+    ops->lease(h->store, alice, true);
+    ops->lease(h->store, SPAN_LITERAL("bob"), false);
+    assert_ok(list_users(h, "", 10));
+    ops->lease(h->store, alice, false);
+    ops->lease(h->store, alice, false);
+    ops->lease(h->store, alice, true);
+    assert_ok(list_users(h, "", 10));
+    assert_journal(h, "done; done; ");
+    assert_buf(h->got.users, "alice bob ");
+    ops->lease(h->store, alice, false);
+    reopen_store(h);
+    assert_ok(list_users(h, "", 1));
+    assert_string_equal(h->got.user.id, "alice");
+}
+
+/* Either a store has versions, and then tells of every change, or it has none at all. */
+static void versions_increase_with_every_change_of_a_user(void **state)
+{
+    struct harness *h = *state;
+    int64_t first = h->got.bounds.version;
+    assert_ok(put_user(h, "alice", "Alice"));
+    int64_t put = h->got.user.version;
+    assert_int_equal(put > 0, first > 0);
+    assert_ok(put_user(h, "bob", ""));
+    int64_t other = h->got.user.version;
+    assert_ok(set_presence(h, "alice", SHOW_DND, "busy"));
+    int64_t set = h->got.user.version;
+    /* What changes nothing is no version. */
+    assert_ok(put_user(h, "alice", "Alice"));
+    assert_int_equal(h->got.user.version, set);
+    assert_ok(put_user(h, "bob", ""));
+    assert_int_equal(h->got.user.version, other);
+    if (first) {
+        assert_true(first < put && put < other && other < set);
+        wait_until(h, h->version == set);
+        assert_buf(h->user_events, "alice (Alice) off chat; bob off chat; alice (Alice) off dnd \"busy\"; ");
+    } else {
+        assert_int_equal(other, 0);
+        assert_int_equal(set, 0);
+        assert_buf(h->user_events, "");
+    }
+    reopen_store(h);
+    assert_int_equal(h->got.bounds.version, set);
+}
+
 /* --- tokens ----------------------------------------------------------------------------------------------------- */
+
+static void assert_expires(struct harness *h, int64_t expires_us)
+{
+    assert_true(llabs(h->got.token_expires_us - expires_us) <= h->factory->token_slack_us);
+}
 
 static void a_token_says_whose_it_is(void **state)
 {
@@ -93,7 +198,7 @@ static void a_token_says_whose_it_is(void **state)
     assert_ok(put_token(h, id_random(), "bob", expires_us));
     assert_ok(get_token(h, token));
     assert_string_equal(h->got.token_user, "alice");
-    assert_int_equal(h->got.token_expires_us, expires_us);
+    assert_expires(h, expires_us);
     assert_int_equal(get_token(h, id_random()), ERR_NO_TOKEN);
 }
 
@@ -111,12 +216,26 @@ static void a_token_ends_when_its_time_is_up(void **state)
 {
     struct harness *h = *state;
     struct id token = id_random();
-    assert_ok(put_token(h, token, "alice", h->clock.wall_us + 1000000));
-    h->clock.wall_us += 999999;
+    int64_t slack_us = h->factory->token_slack_us;
+    assert_ok(put_token(h, token, "alice", h->clock.wall_us + 60000000));
+    pass_us(h, 60000000 - 1 - slack_us);
     assert_ok(get_token(h, token));
-    h->clock.wall_us += 1;
+    pass_us(h, 1 + slack_us);
     assert_int_equal(get_token(h, token), ERR_NO_TOKEN);
     /* To delete it is to find none, too. */
+    assert_int_equal(delete_token(h, token), ERR_NO_TOKEN);
+}
+
+static void a_token_that_has_ended_already_is_none(void **state)
+{
+    struct harness *h = *state;
+    struct id token = id_random();
+    const int64_t ago_us[] = {0, 1, 3600000000};
+    for (size_t i = 0; i < array_len(ago_us); i++) {
+        assert_ok(put_token(h, token, "alice", h->clock.wall_us - ago_us[i]));
+        pass_us(h, h->factory->token_slack_us);
+        assert_int_equal(get_token(h, token), ERR_NO_TOKEN);
+    }
     assert_int_equal(delete_token(h, token), ERR_NO_TOKEN);
 }
 
@@ -124,7 +243,7 @@ static void a_deleted_token_is_gone(void **state)
 {
     struct harness *h = *state;
     struct id token = id_random();
-    assert_ok(put_token(h, token, "alice", h->clock.wall_us + 1000000));
+    assert_ok(put_token(h, token, "alice", h->clock.wall_us + 60000000));
     assert_ok(delete_token(h, token));
     assert_int_equal(get_token(h, token), ERR_NO_TOKEN);
     assert_int_equal(delete_token(h, token), ERR_NO_TOKEN);
@@ -134,11 +253,11 @@ static void putting_a_token_again_renews_it(void **state)
 {
     struct harness *h = *state;
     struct id token = id_random();
-    assert_ok(put_token(h, token, "alice", h->clock.wall_us + 1000000));
-    assert_ok(put_token(h, token, "alice", h->clock.wall_us + 5000000));
-    h->clock.wall_us += 2000000;
+    assert_ok(put_token(h, token, "alice", h->clock.wall_us + 10000000));
+    assert_ok(put_token(h, token, "alice", h->clock.wall_us + 50000000));
+    pass_us(h, 20000000);
     assert_ok(get_token(h, token));
-    assert_int_equal(h->got.token_expires_us, h->clock.wall_us + 3000000);
+    assert_expires(h, h->clock.wall_us + 30000000);
 }
 
 static const struct CMUnitTest tests[] = {
@@ -148,9 +267,15 @@ static const struct CMUnitTest tests[] = {
     CASE(presence_of_a_stranger_is_refused),
     CASE(users_are_listed_in_pages_by_the_bytes_of_their_ids),
     CASE(ids_are_taken_literally),
+    CASE(a_list_tells_how_users_are),
+    CASE(setting_a_presence_tells_how_the_user_is),
+    CASE(ids_may_be_long),
+    CASE(a_lease_is_not_answered_and_harms_nothing),
+    CASE(versions_increase_with_every_change_of_a_user),
     CASE(a_token_says_whose_it_is),
     CASE(a_token_outlives_a_restart),
     CASE(a_token_ends_when_its_time_is_up),
+    CASE(a_token_that_has_ended_already_is_none),
     CASE(a_deleted_token_is_gone),
     CASE(putting_a_token_again_renews_it),
 };

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEADLINE_MS = 20000, NAMES_MAX = 64, MEMBERS_MAX = 1000 };
+enum { NAMES_MAX = 64, MEMBERS_MAX = 1000 };
 
 static int64_t shared_now_ms(const struct clock *clock)
 {
@@ -18,30 +18,41 @@ static int64_t shared_wall_us(const struct clock *clock)
     return atomic_load(&container_of(clock, struct shared_clock, clock)->wall_us);
 }
 
-static void turn_until(struct harness *h, bool (*reached)(struct harness *h))
+void harness_turn(struct harness *h)
 {
-    int64_t start_ms = loop_now_ms(h->loop);
-    while (!reached(h)) {
-        loop_turn(h->loop, 100);
-        if (loop_now_ms(h->loop) - start_ms > DEADLINE_MS)
-            fail_msg("%d of %d calls were answered in time", h->answered, h->asked);
-    }
-}
-
-static bool all_answered(struct harness *h)
-{
-    return h->answered == h->asked;
+    loop_turn(h->loop, h->peer ? 1 : 100);
+    if (h->peer)
+        loop_turn(h->peer->loop, 1);
 }
 
 void settle(struct harness *h)
 {
-    turn_until(h, all_answered);
+    wait_until(h, h->answered == h->asked);
+}
+
+void pass_us(struct harness *h, int64_t us)
+{
+    h->clock.wall_us += us;
+    if (h->factory->pass)
+        h->factory->pass(h->factory, us);
 }
 
 void *ask(struct harness *h)
 {
     h->asked++;
     return h;
+}
+
+static size_t split_names(const char *names, struct span list[NAMES_MAX])
+{
+    size_t count = 0;
+    while (*names) {
+        size_t len = strcspn(names, " ");
+        assert_true(count < NAMES_MAX);
+        list[count++] = (struct span){names, len};
+        names += len + strspn(names + len, " ");
+    }
+    return count;
 }
 
 /* --- what the store says ---------------------------------------------------------------------------------------- */
@@ -74,6 +85,8 @@ static void keep_user(struct harness *h, const struct user_record *user)
     copy_text(h->got.user.name, sizeof(h->got.user.name), user->name);
     copy_text(h->got.user.status, sizeof(h->got.user.status), user->status);
     h->got.user.show = user->show;
+    h->got.user.available = user->available;
+    h->got.user.version = user->version;
 }
 
 void on_user(void *ctx, enum err err, const struct user_record *user)
@@ -91,6 +104,7 @@ void on_users(void *ctx, enum err err, const struct user_record *users, size_t c
     for (size_t i = 0; i < count; i++) {
         buf_add(&h->got.users, users[i].id);
         buf_add_char(&h->got.users, ' ');
+        keep_user(h, &users[i]);
     }
 }
 
@@ -113,8 +127,10 @@ void on_thread(void *ctx, enum err err, const struct thread_record *thread)
         return;
     h->got.thread = thread->id;
     h->got.member_count = thread->member_count;
-    if (thread->member_count)
+    if (thread->member_count) {
         keep_user(h, &thread->members[0].user);
+        h->got.joined = thread->members[thread->member_count - 1].joined;
+    }
     buf_add(&h->got.room, thread->room);
     describe_members(&h->got.members, thread);
 }
@@ -155,6 +171,8 @@ void on_page(void *ctx, enum err err, const struct message_page *page)
     h->got.page = (struct message_page){0};
     if (!page)
         return;
+    /* One position for all: what has been announced is what the reader was shown, and the other way round. */
+    assert_cursor(page->head, h->head);
     h->got.page = *page;
     h->got.page.messages = NULL;
     for (size_t i = 0; i < page->count; i++) {
@@ -175,17 +193,23 @@ void on_token(void *ctx, enum err err, const struct token_record *token)
     h->got.token_expires_us = token->expires_us;
 }
 
-static void on_bounds(void *ctx, enum err err, const struct store_bounds *bounds)
+void on_bounds(void *ctx, enum err err, const struct store_bounds *bounds)
 {
     struct harness *h = answer(ctx, err);
     assert_int_equal(err, OK);
     h->got.bounds = *bounds;
+    h->head = bounds->head;
+    h->version = bounds->version;
 }
 
 static void on_message_announced(struct store_sink *sink, struct message *message)
 {
     struct harness *h = container_of(sink, struct harness, sink);
-    assert_int_not_equal(message->cursor.major, 0);
+    assert_true(cursor_compare(message->cursor, h->head) > 0);
+    h->head = message->cursor;
+    message_unref(h->heard);
+    h->heard = message_ref(message);
+    buf_add(&h->told, (struct span){(const char *)&message->fields.id, sizeof(message->fields.id)});
     buf_add_text(&h->journal, "message ");
     buf_add(&h->journal, message->fields.text);
     buf_add_text(&h->journal, "; ");
@@ -210,17 +234,54 @@ static void on_token_ended(struct store_sink *sink, struct id token)
     buf_printf(&h->journal, "token %s ended; ", id_format(token, text));
 }
 
+static void on_user_announced(struct store_sink *sink, const struct user_record *user)
+{
+    struct harness *h = container_of(sink, struct harness, sink);
+    assert_true(user->version > h->version);
+    h->version = user->version;
+    buf_add(&h->user_events, user->id);
+    if (user->name.len)
+        buf_printf(&h->user_events, " (%.*s)", (int)user->name.len, user->name.data);
+    buf_printf(&h->user_events, " %s %s", user->available ? "on" : "off", show_word(user->show));
+    if (user->status.len)
+        buf_printf(&h->user_events, " \"%.*s\"", (int)user->status.len, user->status.data);
+    buf_add_text(&h->user_events, "; ");
+}
+
+static void on_reset(struct store_sink *sink, const struct store_bounds *bounds)
+{
+    struct harness *h = container_of(sink, struct harness, sink);
+    if (!h->reset_expected)
+        fail_msg("the store was reset");
+    h->got.bounds = *bounds;
+    h->head = bounds->head;
+    h->version = bounds->version;
+    h->resets++;
+}
+
+static void on_leases_asked(struct store_sink *sink, void (*visit)(void *ctx, struct span user), void *ctx)
+{
+    struct harness *h = container_of(sink, struct harness, sink);
+    struct span list[NAMES_MAX];
+    size_t count = split_names(h->leased ? h->leased : "", list);
+    for (size_t i = 0; i < count; i++)
+        visit(ctx, list[i]);
+}
+
+static void on_tokens_asked(struct store_sink *sink, void (*visit)(void *ctx, struct id token, int64_t expires_us),
+                            void *ctx)
+{
+    struct harness *h = container_of(sink, struct harness, sink);
+    for (size_t i = 0; i < h->token_count; i++)
+        visit(ctx, h->tokens[i], INT64_MAX);
+}
+
 /* --- start and end ---------------------------------------------------------------------------------------------- */
 
 static void on_closed(void *ctx)
 {
     struct harness *h = ctx;
     h->closed = true;
-}
-
-static bool is_closed(struct harness *h)
-{
-    return h->closed;
 }
 
 enum err try_open_store(struct harness *h)
@@ -244,7 +305,7 @@ void close_store(struct harness *h)
     h->closed = false;
     h->store->ops->close(h->store, on_closed, h);
     assert_false(h->closed);
-    turn_until(h, is_closed);
+    wait_until(h, h->closed);
     h->store = NULL;
 }
 
@@ -254,44 +315,68 @@ void reopen_store(struct harness *h)
     open_store(h);
 }
 
-static struct store_factory *suite_factory;
-
-int case_setup(void **state)
+struct harness *harness_new(struct store_factory *factory)
 {
     struct harness *h = calloc(1, sizeof(*h));
-    if (!h)
-        return -1;
-    h->factory = suite_factory;
+    assert_non_null(h);
+    h->factory = factory;
     h->loop = loop_new();
-    h->sink = (struct store_sink){on_message_announced, on_thread_announced, on_token_ended};
+    assert_non_null(h->loop);
+    h->sink = (struct store_sink){
+        .message = on_message_announced,
+        .thread = on_thread_announced,
+        .token_ended = on_token_ended,
+        .user = on_user_announced,
+        .reset = on_reset,
+        .leases = on_leases_asked,
+        .tokens = on_tokens_asked,
+    };
     h->clock = (struct shared_clock){.clock = {shared_now_ms, shared_wall_us}, .wall_us = 1700000000000000};
     h->options = (struct store_options){.durability = DURABILITY_OFF, .clock = &h->clock.clock};
-    h->factory->wipe(h->factory);
-    *state = h;
-    open_store(h);
-    return 0;
+    return h;
 }
 
 static void fini_answers(struct harness *h)
 {
     forget_kept(h);
+    message_unref(h->heard);
     buf_fini(&h->got.users);
     buf_fini(&h->got.room);
     buf_fini(&h->got.members);
     buf_fini(&h->got.threads);
     buf_fini(&h->got.texts);
     buf_fini(&h->journal);
+    buf_fini(&h->told);
+    buf_fini(&h->user_events);
+    free(h->said);
+}
+
+void harness_free(struct harness *h)
+{
+    if (h->store)
+        close_store(h);
+    loop_free(h->loop);
+    fini_answers(h);
+    free(h);
+}
+
+static struct store_factory *suite_factory;
+
+int case_setup(void **state)
+{
+    struct harness *h = harness_new(suite_factory);
+    h->factory->wipe(h->factory);
+    *state = h;
+    open_store(h);
+    return 0;
 }
 
 int case_teardown(void **state)
 {
     struct harness *h = *state;
-    if (h->store)
-        close_store(h);
-    loop_free(h->loop);
-    h->factory->wipe(h->factory);
-    fini_answers(h);
-    free(h);
+    struct store_factory *factory = h->factory;
+    harness_free(h);
+    factory->wipe(factory);
     return 0;
 }
 
@@ -323,7 +408,7 @@ enum err put_user(struct harness *h, const char *id, const char *name)
 
 enum err set_presence(struct harness *h, const char *id, enum show show, const char *status)
 {
-    h->store->ops->presence_put(h->store, span_of(id), show, span_of(status), on_plain, ask(h));
+    h->store->ops->presence_put(h->store, span_of(id), show, span_of(status), on_user, ask(h));
     return answer_of(h);
 }
 
@@ -331,18 +416,6 @@ enum err list_users(struct harness *h, const char *after, size_t limit)
 {
     h->store->ops->users_list(h->store, span_of(after), limit, on_users, ask(h));
     return answer_of(h);
-}
-
-static size_t split_names(const char *names, struct span list[NAMES_MAX])
-{
-    size_t count = 0;
-    while (*names) {
-        size_t len = strcspn(names, " ");
-        assert_true(count < NAMES_MAX);
-        list[count++] = (struct span){names, len};
-        names += len + strspn(names + len, " ");
-    }
-    return count;
 }
 
 static const struct id room_space = {{1, 2, 3}};
@@ -426,7 +499,7 @@ enum err append_as(struct harness *h, struct id id, struct id thread, const char
     struct message_fields fields = {
         .id = id,
         .thread = thread,
-        .time_us = h->clock.clock.wall_us(&h->clock.clock),
+        .time_us = h->clock.wall_us,
         .sender = span_of(sender),
         .text = span_of(text),
     };
@@ -491,35 +564,47 @@ struct cursor say(struct harness *h, struct id thread, const char *sender, const
     return h->got.append.cursor;
 }
 
+static void on_said(void *ctx, enum err err, const struct append_result *result)
+{
+    struct harness *h = ctx;
+    on_append(ctx, err, result);
+    assert_ok(err);
+    h->said[++h->said_count] = result->cursor;
+}
+
 struct cursor say_many(struct harness *h, struct id thread, const char *sender, int count)
 {
+    free(h->said);
+    h->said = calloc((size_t)count + 1, sizeof(*h->said));
+    assert_non_null(h->said);
+    h->said_count = 0;
     for (int i = 1; i <= count; i++) {
         char text[16];
         (void)snprintf(text, sizeof(text), "%d", i);
         struct message_fields fields = {
             .id = id_random(),
             .thread = thread,
-            .time_us = h->clock.clock.wall_us(&h->clock.clock),
+            .time_us = h->clock.wall_us,
             .sender = span_of(sender),
             .text = span_of(text),
         };
         struct message *message = message_new(&fields);
         assert_non_null(message);
-        h->store->ops->append(h->store, message, on_append, ask(h));
+        h->store->ops->append(h->store, message, on_said, ask(h));
         message_unref(message);
     }
     settle(h);
-    assert_ok(h->got.err);
     buf_reset(&h->journal);
-    return h->got.append.cursor;
+    return h->said[h->said_count];
 }
 
-void wait_for_oldest(struct harness *h, const char *user, uint64_t oldest)
+void wait_for_oldest(struct harness *h, const char *user, struct cursor oldest)
 {
     int64_t start_ms = loop_now_ms(h->loop);
     do {
         assert_ok(read_replay(h, user, at(0), 1, 1));
+        char text[CURSOR_TEXT_SIZE];
         if (loop_now_ms(h->loop) - start_ms > DEADLINE_MS)
-            fail_msg("retention stands at %d", (int)h->got.page.oldest.major);
-    } while (h->got.page.oldest.major < oldest);
+            fail_msg("retention stands at %s", cursor_format(h->got.page.oldest, text));
+    } while (cursor_compare(h->got.page.oldest, oldest) < 0);
 }

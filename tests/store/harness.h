@@ -14,7 +14,7 @@
 #include "base/buf.h"
 #include "suite.h"
 
-enum { KEPT_MAX = 64 };
+enum { KEPT_MAX = 64, TOKENS_MAX = 8 };
 
 /* The last answer of each kind. */
 struct answers {
@@ -25,13 +25,16 @@ struct answers {
         char name[600];
         char status[1200];
         enum show show;
-    } user;           /* also a thread's first member */
+        bool available;
+        int64_t version;
+    } user;           /* also a thread's first member, and the last one of a list */
     struct buf users; /* ids, each followed by a space */
     struct id thread;
     struct buf room;    /* empty: none */
     struct buf members; /* "alice* bob" */
     size_t member_count;
-    struct buf threads; /* "members: last text; " of each */
+    struct cursor joined; /* the last member's */
+    struct buf threads;   /* "members: last text; " of each */
     struct append_result append;
     struct buf texts; /* of a page: "one|two" */
     struct message *kept[KEPT_MAX];
@@ -55,11 +58,51 @@ struct harness {
     struct store_sink sink;
     struct shared_clock clock;
     struct answers got;
-    struct buf journal; /* "message hello; done; " in the order of things */
+    struct buf journal;     /* "message hello; done; " in the order of things */
+    struct cursor head;     /* of the last message that was announced, or the log's when it was opened */
+    struct message *heard;  /* that message; null: none yet */
+    struct buf told;        /* the bytes of the ids of all messages announced so far */
+    struct buf user_events; /* "alice (Alice) on dnd \"lunch\"; bob off chat; ", apart from the journal */
+    int64_t version;        /* of the last user event, or the store's when it was opened */
+    struct cursor *said;    /* what say_many sent: said[1] is the cursor of its message "1"; said[0] is zero */
+    int said_count;
+    const char *leased; /* whom the store is told to lease when it asks, as a list */
+    struct id tokens[TOKENS_MAX];
+    size_t token_count;  /* likewise for tokens with sessions */
+    bool reset_expected; /* else a reset fails the test */
+    int resets;
     int asked;
     int answered;
     bool closed;
+
+    /* Another node of the same store, on a loop of its own, which turns whenever this one's does; or null. */
+    struct harness *peer;
 };
+
+/* A harness with its own loop and clock for a store of this kind, not opened yet. */
+struct harness *harness_new(struct store_factory *factory) must_check;
+
+/* Closes the store, if one is open. */
+void harness_free(struct harness *h);
+
+/* One turn of the loop, and of its peer's. */
+void harness_turn(struct harness *h);
+
+/* The clock, and the store's time, go on. */
+void pass_us(struct harness *h, int64_t us);
+
+enum { DEADLINE_MS = 20000 };
+
+/* Turns the loop until the condition holds. */
+#define wait_until(h, condition)                                                                                       \
+    do {                                                                                                               \
+        int64_t start_ms_ = loop_now_ms((h)->loop);                                                                    \
+        while (!(condition)) {                                                                                         \
+            harness_turn(h);                                                                                           \
+            if (loop_now_ms((h)->loop) - start_ms_ > DEADLINE_MS)                                                      \
+                fail_msg("this did not come true in time: %s", #condition);                                            \
+        }                                                                                                              \
+    } while (0)
 
 /* Waits until all calls that were counted by `ask` are answered. */
 void settle(struct harness *h);
@@ -67,6 +110,7 @@ void settle(struct harness *h);
 /* The context for a call made directly: counts it. */
 void *ask(struct harness *h);
 
+void on_bounds(void *ctx, enum err err, const struct store_bounds *bounds);
 void on_plain(void *ctx, enum err err);
 void on_user(void *ctx, enum err err, const struct user_record *user);
 void on_users(void *ctx, enum err err, const struct user_record *users, size_t count);
@@ -119,15 +163,16 @@ struct id thread_of(struct harness *h, const char *names);
 /* Sends a text and returns its cursor. */
 struct cursor say(struct harness *h, struct id thread, const char *sender, const char *text);
 
-/* Sends `count` messages "1", "2"… at once, and returns the last one's cursor. */
+/* Sends `count` messages "1", "2"… at once, and returns the last one's cursor; h->said has all of them. */
 struct cursor say_many(struct harness *h, struct id thread, const char *sender, int count);
 
 /* A message for append, to be unreferenced by the caller. */
 struct message *draft(struct id id, struct id thread, const char *sender, const char *text);
 
-/* Waits until the store has lost all that is before `cursor` to retention. */
-void wait_for_oldest(struct harness *h, const char *user, uint64_t oldest);
+/* Waits until the store has lost all messages up to `oldest` to retention. */
+void wait_for_oldest(struct harness *h, const char *user, struct cursor oldest);
 
+/* Zero is the place before everything, UINT64_MAX a place nobody has reached; other cursors are taken as they are given. */
 static inline struct cursor at(uint64_t major)
 {
     return (struct cursor){.major = major};
@@ -148,6 +193,10 @@ static inline const char *text_of(struct buf *buf)
     } while (0)
 #define assert_buf(buf, text) assert_string_equal(text_of(&(buf)), (text))
 #define assert_ok(call) assert_int_equal((call), OK)
-#define assert_cursor(cursor, number) assert_int_equal((cursor).major, (number))
+#define assert_cursor(cursor, expected)                                                                                \
+    do {                                                                                                               \
+        char texts_[2][CURSOR_TEXT_SIZE];                                                                              \
+        assert_string_equal(cursor_format((cursor), texts_[0]), cursor_format((expected), texts_[1]));                 \
+    } while (0)
 
 #endif

@@ -3,9 +3,10 @@
  * The conformance suite: what every store must do (core/store.h), as a list of cases that know nothing of the store behind the port.
  *
  *     static struct store_factory factory = {.open = ..., .wipe = ...};
- *     int main(void) { return suite_run(&factory, more_tests, count); }
+ *     int main(void) { return suite_run(&factory, (struct cases){more_tests, count}); }
  *
- * Each case starts with a wiped, open store and a harness around it. Cases are in cases_*.c.
+ * Each case starts with a wiped, open store and a harness around it. Cases are in cases_*.c. They take cursors as they are given: what
+ * numbers are in them is the store's affair.
  */
 #ifndef TESTS_STORE_SUITE_H
 #define TESTS_STORE_SUITE_H
@@ -22,12 +23,17 @@
 #include "core/store.h"
 
 struct store_factory {
-    /* Opens a store on the data that is there. One is open at a time. */
+    /* Opens a store on the data that is there. The suite has one open at a time. */
     enum err (*open)(struct store_factory *factory, struct loop *loop, const struct store_options *options,
                      struct store **ret_store);
 
     /* Removes all data; no store is open. Called before and after every case. */
     void (*wipe)(struct store_factory *factory);
+
+    /* The harness's clock has moved on by so much: for a store some of whose time passes elsewhere. May be null. */
+    void (*pass)(struct store_factory *factory, int64_t us);
+
+    int64_t token_slack_us; /* a token may end, and be told to end, earlier or later by this */
 };
 
 struct cases {

@@ -1,0 +1,203 @@
+-- SPDX-License-Identifier: MIT
+-- What most scripts share beside base.lua. Its functions are made anew at each call of a script, which costs some microseconds.
+
+-- --- the log
+
+local function split_id(id)
+    local ms, seq = string.match(id, '^(%d+)-?(%d*)$')
+    return tonumber(ms), tonumber(seq) or 0
+end
+
+local function id_before(a, b)
+    local a_ms, a_seq = split_id(a)
+    local b_ms, b_seq = split_id(b)
+    return a_ms < b_ms or (a_ms == b_ms and a_seq < b_seq)
+end
+
+local function entry_bytes(entry)
+    local bytes = 0
+    for _, text in ipairs(entry[2]) do
+        bytes = bytes + #text
+    end
+    return bytes
+end
+
+-- --- users
+
+-- id, name, show, status, available, version; nil for somebody unknown.
+local function read_user(id)
+    local fields = call('HMGET', 'chat:user:' .. id, 'name', 'show', 'status', 'available', 'version')
+    if not fields[5] then
+        return nil
+    end
+    return {id, fields[1] or '', fields[2] or 'chat', fields[3] or '', fields[4] or '0', fields[5]}
+end
+
+local function now_us()
+    local time = call('TIME')
+    return time[1] * 1000000 + time[2]
+end
+
+-- Tells all nodes something. A channel is not a database's own, so it is said whose event it is.
+local function publish(event)
+    event.store = call('HGET', 'chat:state', 'epoch')
+    call('PUBLISH', 'chat:events', cjson.encode(event))
+end
+
+-- Tells all nodes of a user that was changed, and gives the change a version: never the same twice, even if the server's clock
+-- is set back.
+local function user_changed(id)
+    local previous = call('HGET', 'chat:state', 'version') or '1'
+    local version = string.format('%.0f', math.max(now_us(), tonumber(previous) + 1))
+    call('HSET', 'chat:state', 'version', version)
+    call('HSET', 'chat:user:' .. id, 'version', version)
+    call('ZADD', 'chat:changes', version, id)
+    local user = read_user(id)
+    publish({
+        kind = 'user', previous = previous, version = version, id = id, name = user[2], show = user[3],
+        status = user[4], available = user[5] == '1',
+    })
+    return user
+end
+
+-- --- leases
+
+local function set_available(id, available)
+    local key = 'chat:user:' .. id
+    local before = call('HGET', key, 'available')
+    if before and before ~= available then
+        call('HSET', key, 'available', available)
+        user_changed(id)
+    end
+end
+
+local function take_lease(node, id)
+    call('SADD', 'chat:here:' .. id, node)
+    call('SADD', 'chat:node:' .. node, id)
+    set_available(id, '1')
+end
+
+local function end_lease(node, id)
+    call('SREM', 'chat:node:' .. node, id)
+    call('SREM', 'chat:here:' .. id, node)
+    if call('SCARD', 'chat:here:' .. id) == 0 then
+        set_available(id, '0')
+    end
+end
+
+-- --- threads
+
+-- The members in order of joining, each as user record, role and the log's head when they joined. What another program may have
+-- put there is left out.
+local function read_members(thread)
+    local flat = call('HGETALL', 'chat:members:' .. thread)
+    local members = {}
+    for i = 1, #flat, 2 do
+        local place, role, joined = string.match(flat[i + 1], '^(%d+) (%a+) ([%d-]+)$')
+        if place then
+            table.insert(members, {id = flat[i], place = tonumber(place), role = role, joined = joined})
+        end
+    end
+    table.sort(members, function(a, b) return a.place < b.place end)
+    return members
+end
+
+-- The id of the last message; nil: there is none.
+local function thread_last(thread)
+    local found = call('XREVRANGE', 'chat:history:' .. thread, '+', '-', 'COUNT', 1)[1]
+    return found and found[1]
+end
+
+-- id, room (false: none), members as `role joined id`, last message (an array of no entry or one). How the members are is added to
+-- `users`, once for each however many threads they are in.
+local function thread_record(thread, users, with_last)
+    local members = {}
+    for _, member in ipairs(read_members(thread)) do
+        table.insert(members, member.role .. ' ' .. member.joined .. ' ' .. member.id)
+        if not users[member.id] then
+            users[member.id] = true
+            table.insert(users, read_user(member.id))
+        end
+    end
+    local id = with_last and thread_last(thread)
+    return {thread, call('HGET', 'chat:thread:' .. thread, 'room'), members, id and message_at(id) or {}}
+end
+
+-- What scripts about one thread return: last, users, the thread.
+local function thread_reply(thread)
+    local users = {}
+    local record = thread_record(thread, users)
+    return {log_last(), users, record}
+end
+
+local function thread_exists(thread)
+    return call('EXISTS', 'chat:thread:' .. thread) == 1
+end
+
+-- The key of a member set: the same users in any order have the same. Hashes are sorted, not ids: the order of letters is a
+-- matter of the server's locale.
+local function set_key(users)
+    local hashes = {}
+    for i, user in ipairs(users) do
+        hashes[i] = redis.sha1hex(user)
+    end
+    table.sort(hashes)
+    return 'chat:set:' .. redis.sha1hex(table.concat(hashes))
+end
+
+local function add_member(thread, user, role)
+    local place = call('HINCRBY', 'chat:state', 'place', 1)
+    local head = call('HGET', 'chat:state', 'head') or '0'
+    call('HSET', 'chat:members:' .. thread, user, string.format('%d %s %s', place, role, head))
+    call('ZADD', 'chat:threads:' .. user, place, thread)
+end
+
+-- The key of a thread follows its present members. Where two threads come to have the same members, the one that had the
+-- key first keeps it; rooms have none.
+local function rekey(thread)
+    local key = 'chat:thread:' .. thread
+    local fields = call('HMGET', key, 'room', 'set')
+    if fields[1] then
+        return
+    end
+    if fields[2] then
+        call('DEL', fields[2])
+        call('HDEL', key, 'set')
+    end
+    local users = call('HKEYS', 'chat:members:' .. thread)
+    local set = set_key(users)
+    if #users > 0 and call('SETNX', set, thread) == 1 then
+        call('HSET', key, 'set', set)
+    end
+end
+
+-- After a change of members: the log tells it to all nodes.
+local function thread_changed(thread, left)
+    rekey(thread)
+    local entry = {'thread', thread}
+    if left then
+        table.insert(entry, 'left')
+        table.insert(entry, left)
+    end
+    call('HSET', 'chat:state', 'last', call('XADD', 'chat:log', '*', unpack(entry)))
+    call('HINCRBY', 'chat:state', 'changes', 1)
+end
+
+-- Brings a user into a thread. Nil, or the word of an error.
+local function join(thread, user, members_max)
+    if not read_user(user) then
+        return 'no_user'
+    end
+    local members = 'chat:members:' .. thread
+    if call('HEXISTS', members, user) == 1 then
+        return nil
+    end
+    local count = call('HLEN', members)
+    if count >= tonumber(members_max) then
+        return 'too_many_members'
+    end
+    -- A thread that everybody has left starts anew with whoever comes first.
+    add_member(thread, user, count == 0 and 'owner' or 'guest')
+    thread_changed(thread)
+    return nil
+end

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Guard: what a Redis server may say to hiredis.
+ *
+ * hiredis 0.14 has assertions where a server says what it should not (a reply that nobody asked for, a published message of another shape), finds the wrong callback for
+ * a channel that was not subscribed to, and allocates whatever a reply claims to hold. A guard stands between its parser and its reply objects and refuses such replies
+ * while they are parsed; hiredis then reports a lost connection.
+ */
+#ifndef STORE_REDIS_GUARD_H
+#define STORE_REDIS_GUARD_H
+
+#include <hiredis/hiredis.h>
+#include <stdbool.h>
+
+#include "base/attr.h"
+
+struct guard {
+    redisReplyObjectFunctions functions;
+    const redisReplyObjectFunctions *inner; /* hiredis' own */
+    unsigned asked;                         /* replies still to come */
+    size_t taken;                           /* bytes of the reply that is being made */
+    const char *channel;                    /* the only one whose messages may come; null: none */
+    const char *why;                        /* what was refused; static, null while nothing was */
+};
+
+/* Stands guard over a reader; lives as long as it. */
+void guard_init(struct guard *guard, redisReader *reader);
+
+/* One more reply may come. */
+void guard_ask(struct guard *guard);
+
+/* From now on the channel's messages may come when no reply is outstanding. `channel` outlives the guard. */
+void guard_subscribe(struct guard *guard, const char *channel);
+
+/* Whether more is waiting to be parsed than any reply of ours may have; `why` is set then. */
+bool guard_is_flooded(struct guard *guard, const redisReader *reader);
+
+#endif

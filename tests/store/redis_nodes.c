@@ -1,0 +1,485 @@
+/* SPDX-License-Identifier: MIT */
+/* Several nodes on one Redis: one log, one set of threads, one view of who is there. */
+#include <stdio.h>
+#include <string.h>
+
+#include "redis_rig.h"
+
+/* --- one log ---------------------------------------------------------------------------------------------------- */
+
+static void send_through(struct harness *h, struct id id, struct id thread, const char *sender, const char *text)
+{
+    struct message *message = draft(id, thread, sender, text);
+    h->store->ops->append(h->store, message, on_append, ask(h));
+    message_unref(message);
+}
+
+static void messages_are_announced_once_on_every_node_in_one_order(void **state)
+{
+    struct harness *a = *state;
+    struct id thread = scene(a);
+    struct harness *b = node_new(a);
+    enum { MANY = 300 };
+    for (int i = 0; i < MANY; i++) {
+        send_through(a, id_random(), thread, "alice", "from a");
+        send_through(b, id_random(), thread, "bob", "from b");
+        if (i % 7 == 0)
+            harness_turn(i % 2 ? a : b);
+    }
+    settle_both(a, b);
+    catch_up(a, b);
+    catch_up(b, a);
+    /* The harness insists on growing cursors, so none came twice. */
+    assert_int_equal(a->told.len, 2 * MANY * sizeof(struct id));
+    assert_int_equal(b->told.len, a->told.len);
+    assert_memory_equal(a->told.data, b->told.data, a->told.len);
+    assert_cursor(a->head, b->head);
+    node_free(b);
+}
+
+/* The harness compares each page's head with what has been announced on the reader's node. */
+static void a_reader_on_another_node_is_shown_what_was_announced_there(void **state)
+{
+    struct harness *a = *state;
+    struct id thread = scene(a);
+    struct harness *b = node_new(a);
+    const struct store_ops *ops = b->store->ops;
+    for (int i = 0; i < 150; i++) {
+        for (int j = 0; j < 1 + i % 4; j++)
+            send_through(a, id_random(), thread, "alice", "x");
+        ops->replay(b->store, SPAN_LITERAL("bob"), at(0), 1, 1, on_page, ask(b));
+        ops->history(b->store, thread, SPAN_LITERAL("bob"), at(0), 1, on_page, ask(b));
+        if (i % 3 == 0)
+            send_through(b, id_random(), thread, "bob", "y");
+        harness_turn(a);
+    }
+    settle_both(a, b);
+    catch_up(a, b);
+    catch_up(b, a);
+    assert_int_equal(a->told.len, b->told.len);
+    assert_memory_equal(a->told.data, b->told.data, a->told.len);
+    node_free(b);
+}
+
+static void who_comes_back_to_another_node_goes_on_there(void **state)
+{
+    struct harness *a = *state;
+    struct id thread = scene(a);
+    struct harness *b = node_new(a);
+    struct cursor since = say(a, thread, "alice", "1");
+    say(a, thread, "alice", "2");
+    say(b, thread, "bob", "3");
+    assert_ok(read_replay(b, "bob", since, 10, 1000));
+    assert_buf(b->got.texts, "2|3");
+    assert_ok(read_replay(a, "bob", since, 10, 1000));
+    assert_buf(a->got.texts, "2|3");
+    node_free(b);
+}
+
+static void a_message_sent_through_two_nodes_at_once_is_one(void **state)
+{
+    struct harness *a = *state;
+    struct id thread = scene(a);
+    struct harness *b = node_new(a);
+    enum { ROUNDS = 50 };
+    for (int i = 0; i < ROUNDS; i++) {
+        struct id id = id_random();
+        send_through(a, id, thread, "alice", "twice");
+        send_through(b, id, thread, "alice", "twice");
+        settle_both(a, b);
+        assert_ok(a->got.err);
+        assert_ok(b->got.err);
+        assert_true(a->got.append.repeated != b->got.append.repeated);
+        assert_cursor(a->got.append.cursor, b->got.append.cursor);
+    }
+    catch_up(b, a);
+    assert_int_equal(a->told.len, ROUNDS * sizeof(struct id));
+    assert_int_equal(b->told.len, ROUNDS * sizeof(struct id));
+    node_free(b);
+}
+
+static void an_id_taken_on_another_node_is_a_conflict(void **state)
+{
+    struct harness *a = *state;
+    struct id thread = scene(a);
+    struct harness *b = node_new(a);
+    struct id id = id_random();
+    assert_ok(append_as(a, id, thread, "alice", "mine"));
+    assert_int_equal(append_as(b, id, thread, "bob", "no, mine"), ERR_CONFLICT);
+    node_free(b);
+}
+
+/* --- one set of threads ----------------------------------------------------------------------------------------- */
+
+static void open_through(struct harness *h, const struct span *users, size_t count)
+{
+    struct thread_request request = {.id = id_random(), .users = users, .user_count = count, .members_max = 10};
+    h->store->ops->thread_open(h->store, &request, on_thread, ask(h));
+}
+
+static int count_of(const char *text, const char *word)
+{
+    int count = 0;
+    while ((text = strstr(text, word))) {
+        text += strlen(word);
+        count++;
+    }
+    return count;
+}
+
+static void members_who_meet_on_two_nodes_at_once_get_one_thread(void **state)
+{
+    struct harness *a = *state;
+    enum { ROUNDS = 30 };
+    make_users(a, "alice");
+    struct harness *b = node_new(a);
+    for (int i = 0; i < ROUNDS; i++) {
+        char name[24];
+        (void)snprintf(name, sizeof(name), "user%02d", i);
+        make_users(a, name);
+        buf_reset(&a->journal);
+        buf_reset(&b->journal);
+        const struct span there[] = {SPAN_LITERAL("alice"), span_of(name)};
+        const struct span back[] = {span_of(name), SPAN_LITERAL("alice")};
+        open_through(a, there, 2);
+        open_through(b, back, 2);
+        settle_both(a, b);
+        assert_true(id_equal(a->got.thread, b->got.thread));
+        assert_string_equal(text_of(&a->got.members), text_of(&b->got.members));
+        wait_until(a, count_of(text_of(&a->journal), "thread ") && count_of(text_of(&b->journal), "thread "));
+        assert_int_equal(count_of(text_of(&a->journal), "thread "), 1);
+        assert_int_equal(count_of(text_of(&b->journal), "thread "), 1);
+    }
+    node_free(b);
+}
+
+static void who_enters_a_room_on_two_nodes_at_once_is_in_one_room(void **state)
+{
+    struct harness *a = *state;
+    make_users(a, "alice bob");
+    struct harness *b = node_new(a);
+    struct span alice = SPAN_LITERAL("alice");
+    struct span bob = SPAN_LITERAL("bob");
+    struct thread_request request = {
+        .id = id_random(), .room = SPAN_LITERAL("lobby"), .user_count = 1, .members_max = 2};
+    request.users = &alice;
+    a->store->ops->thread_open(a->store, &request, on_thread, ask(a));
+    request.users = &bob;
+    b->store->ops->thread_open(b->store, &request, on_thread, ask(b));
+    settle_both(a, b);
+    assert_ok(get_thread(a, request.id));
+    assert_int_equal(a->got.member_count, 2);
+    assert_int_equal(count_of(text_of(&a->got.members), "*"), 1);
+    node_free(b);
+}
+
+static void members_are_announced_on_every_node_in_their_place_among_messages(void **state)
+{
+    struct harness *a = *state;
+    make_users(a, "alice bob carol");
+    struct harness *b = node_new(a);
+    assert_ok(open_thread(a, "alice bob"));
+    struct id thread = a->got.thread;
+    assert_ok(append_as(a, id_random(), thread, "alice", "1"));
+    catch_up(b, a);
+    assert_ok(add_member(a, thread, "carol"));
+    assert_ok(append_as(a, id_random(), thread, "carol", "2"));
+    catch_up(b, a);
+    assert_ok(remove_member(a, thread, "carol"));
+    assert_ok(append_as(a, id_random(), thread, "alice", "3"));
+    catch_up(b, a);
+    const char *const expected = "thread alice* bob; message 1; thread alice* bob carol; message 2; "
+                                 "thread alice* bob without carol; message 3; ";
+    assert_string_equal(announced(b), expected);
+    assert_string_equal(announced(a), expected);
+    node_free(b);
+}
+
+static void many_changes_of_members_leave_every_node_with_the_last(void **state)
+{
+    struct harness *a = *state;
+    make_users(a, "alice bob carol");
+    struct harness *b = node_new(a);
+    struct id thread = thread_of(a, "alice bob");
+    const struct store_ops *ops = a->store->ops;
+    for (int i = 0; i < 50; i++) {
+        ops->member_add(a->store, thread, SPAN_LITERAL("carol"), 10, on_thread, ask(a));
+        send_through(a, id_random(), thread, "carol", "here");
+        ops->member_remove(a->store, thread, SPAN_LITERAL("carol"), on_thread, ask(a));
+        send_through(a, id_random(), thread, "alice", "gone");
+    }
+    settle_both(a, b);
+    catch_up(b, a);
+    assert_int_equal(a->told.len, 100 * sizeof(struct id));
+    assert_int_equal(b->told.len, a->told.len);
+    /* Changes that came in together may be told by one announcement, the last of which is how things are. */
+    const char *text = announced(b);
+    const char *last = strstr(text, "thread ");
+    for (const char *next = last; next; next = strstr(next + 1, "thread "))
+        last = next;
+    assert_non_null(last);
+    assert_int_equal(strncmp(last, "thread alice* bob", strlen("thread alice* bob")), 0);
+    assert_null(strstr(last, "bob carol"));
+    node_free(b);
+}
+
+/* --- users and tokens ------------------------------------------------------------------------------------------- */
+
+static void changes_of_users_reach_every_node_in_order(void **state)
+{
+    struct harness *a = *state;
+    struct harness *b = node_new(a);
+    assert_ok(put_user(a, "alice", "Alice"));
+    assert_ok(put_user(b, "bob", ""));
+    assert_ok(set_presence(a, "bob", SHOW_DND, "in a \"meeting\" — 会议\x01"));
+    assert_ok(put_user(b, "alice", "Alice B."));
+    assert_ok(set_presence(b, "bob", SHOW_AWAY, ""));
+    const char *const expected = "alice (Alice) off chat; bob off chat; bob off dnd \"in a \"meeting\" — 会议\x01\"; "
+                                 "alice (Alice B.) off chat; bob off away; ";
+    assert_user_events(a, expected);
+    assert_user_events(b, expected);
+    assert_int_equal(a->version, b->version);
+    node_free(b);
+}
+
+enum { USERS = 8 };
+
+/* Until it is done, whatever fails meanwhile. */
+static void insist_on_status(struct harness *h, const char *user, const char *status)
+{
+    enum err err = OK;
+    do {
+        wait_until_ready(h);
+        err = set_presence(h, user, SHOW_CHAT, status);
+    } while (err == ERR_STORE);
+    assert_ok(err);
+}
+
+static void change_users(struct harness *h, const char *status, void (*trouble)(void))
+{
+    for (int i = 0; i < USERS; i++) {
+        char name[24];
+        (void)snprintf(name, sizeof(name), "user%d", i);
+        insist_on_status(h, name, status);
+        if (i == USERS / 2)
+            trouble();
+    }
+}
+
+static void assert_told_of_users(struct harness *h, const char *status)
+{
+    wait_until(h, h->version >= server_number(&server, "HGET chat:state version"));
+    for (int i = 0; i < USERS; i++) {
+        char event[48];
+        (void)snprintf(event, sizeof(event), "user%d off chat \"%s\"; ", i, status);
+        if (!strstr(text_of(&h->user_events), event))
+            fail_msg("nobody told of %s", event);
+    }
+}
+
+static void end_subscriptions(void)
+{
+    kill_connections("pubsub");
+}
+
+static void end_all_connections(void)
+{
+    kill_connections("pubsub");
+    kill_connections("normal");
+}
+
+static void no_change_of_a_user_is_missed_when_connections_end(void **state)
+{
+    struct harness *a = *state;
+    make_users(a, "user0 user1 user2 user3 user4 user5 user6 user7");
+    struct harness *b = node_new(a);
+    for (int round = 0; round < 4; round++) {
+        char status[24];
+        (void)snprintf(status, sizeof(status), "round %d", round);
+        change_users(round % 2 ? a : b, status, round < 2 ? end_subscriptions : end_all_connections);
+        assert_told_of_users(a, status);
+        assert_told_of_users(b, status);
+    }
+    node_free(b);
+}
+
+static void a_token_deleted_on_one_node_ends_on_the_other(void **state)
+{
+    struct harness *a = *state;
+    struct harness *b = node_new(a);
+    struct id token = id_random();
+    char text[ID_TEXT_SIZE];
+    char expected[80];
+    assert_ok(put_token(a, token, "alice", a->clock.wall_us + 3600000000));
+    assert_ok(get_token(b, token));
+    assert_string_equal(b->got.token_user, "alice");
+    assert_ok(delete_token(a, token));
+    (void)snprintf(expected, sizeof(expected), "token %s ended; ", id_format(token, text));
+    wait_until(b, strstr(announced(b), "token "));
+    assert_string_equal(announced(b), expected);
+    node_free(b);
+}
+
+/* --- leases ----------------------------------------------------------------------------------------------------- */
+
+static void lease(struct harness *h, const char *user, bool held)
+{
+    h->leased = held ? user : NULL;
+    h->store->ops->lease(h->store, span_of(user), held);
+    /* A lease is not answered, but what comes after it is. */
+    assert_ok(list_users(h, "", 0));
+}
+
+static void a_user_is_there_while_any_node_has_a_session(void **state)
+{
+    struct harness *a = *state;
+    struct id thread = scene(a);
+    struct harness *b = node_new(a);
+    buf_reset(&a->user_events);
+    lease(a, "alice", true);
+    assert_user_events(a, "alice on chat; ");
+    assert_ok(get_thread(b, thread));
+    assert_true(b->got.user.available);
+    lease(b, "alice", true);
+    lease(a, "alice", false);
+    assert_ok(put_user(a, "alice", ""));
+    assert_true(a->got.user.available);
+    lease(b, "alice", false);
+    assert_user_events(a, "alice on chat; alice off chat; ");
+    assert_user_events(b, "alice on chat; alice off chat; ");
+    assert_ok(put_user(b, "alice", ""));
+    assert_false(b->got.user.available);
+    node_free(b);
+}
+
+static void a_node_that_dies_takes_its_users_with_it_once(void **state)
+{
+    struct harness *a = *state;
+    hurry(a);
+    (void)scene(a);
+    struct harness *dead = node_new(a);
+    lease(dead, "bob", true);
+    lease(a, "alice", true);
+    struct harness *b = node_new(a);
+    buf_reset(&a->user_events);
+    buf_reset(&b->user_events);
+    /* From here on a and b are each other's peers, and nobody turns the third. */
+    wait_until(a, strstr(text_of(&a->user_events), "bob off"));
+    turn_for(a, 600);
+    assert_user_events(a, "bob off chat; ");
+    assert_user_events(b, "bob off chat; ");
+    assert_int_equal(server_number(&server, "ZCARD chat:nodes"), 2);
+    assert_int_equal(server_number(&server, "EXISTS chat:here:bob chat:dead"), 0);
+
+    /* It was only held up, and comes back. */
+    a->peer = dead;
+    wait_until(a, strstr(text_of(&a->user_events), "bob on"));
+    assert_user_events(a, "bob off chat; bob on chat; ");
+    a->peer = b;
+    node_free(b);
+    dead->peer = a;
+    a->peer = dead;
+    node_free(dead);
+}
+
+static void a_lease_is_renewed_while_its_node_lives(void **state)
+{
+    struct harness *a = *state;
+    hurry(a);
+    (void)scene(a);
+    struct harness *b = node_new(a);
+    lease(b, "bob", true);
+    turn_for(a, 1600);
+    lease(b, "bob", false);
+    const char *const expected = "alice off chat; bob off chat; bob on chat; bob off chat; ";
+    assert_user_events(a, expected);
+    node_free(b);
+}
+
+static void a_node_that_ends_in_order_leaves_at_once(void **state)
+{
+    struct harness *a = *state;
+    (void)scene(a);
+    struct harness *b = node_new(a);
+    lease(b, "bob", true);
+    node_free(b);
+    buf_reset(&a->user_events);
+    wait_until(a, strstr(text_of(&a->user_events), "bob off"));
+    assert_int_equal(server_number(&server, "ZCARD chat:nodes"), 1);
+}
+
+static void nobody_leaves_while_a_node_is_started_anew(void **state)
+{
+    struct harness *a = *state;
+    (void)scene(a);
+    a->options.grace_ms = 600;
+    struct harness *b = node_new(a);
+    lease(b, "bob", true);
+    assert_user_events(a, "alice off chat; bob off chat; bob on chat; ");
+    reopen_store(b);
+    lease(b, "bob", true);
+    /* The leases of the node that was have ended by now. */
+    wait_for_nodes(a, 2);
+    assert_user_events(a, "alice off chat; bob off chat; bob on chat; ");
+    assert_ok(put_user(a, "bob", ""));
+    assert_true(a->got.user.available);
+    node_free(b);
+}
+
+static void nobody_leaves_when_connections_end(void **state)
+{
+    struct harness *a = *state;
+    (void)scene(a);
+    struct harness *b = node_new(a);
+    lease(b, "bob", true);
+    lease(a, "alice", true);
+    for (int i = 0; i < 3; i++) {
+        kill_connections(i == 1 ? "pubsub" : "normal");
+        wait_until_away(a);
+        wait_until_ready(a);
+        wait_until_ready(b);
+        wait_for_nodes(a, 2);
+    }
+    assert_user_events(a, "alice off chat; bob off chat; bob on chat; alice on chat; ");
+    node_free(b);
+}
+
+static void leases_made_while_the_server_is_away_are_made_good(void **state)
+{
+    struct harness *a = *state;
+    (void)scene(a);
+    struct harness *b = node_new(a);
+    lease(a, "alice", true);
+    kill_connections("normal");
+    wait_until_away(a);
+    a->leased = "bob";
+    a->store->ops->lease(a->store, SPAN_LITERAL("alice"), false);
+    a->store->ops->lease(a->store, SPAN_LITERAL("bob"), true);
+    wait_until(b, strstr(text_of(&b->user_events), "bob on") && strstr(text_of(&b->user_events), "alice off"));
+    assert_user_events(b, "alice on chat; bob on chat; alice off chat; ");
+    node_free(b);
+}
+
+static const struct CMUnitTest tests[] = {
+    CASE(messages_are_announced_once_on_every_node_in_one_order),
+    CASE(a_reader_on_another_node_is_shown_what_was_announced_there),
+    CASE(who_comes_back_to_another_node_goes_on_there),
+    CASE(a_message_sent_through_two_nodes_at_once_is_one),
+    CASE(an_id_taken_on_another_node_is_a_conflict),
+    CASE(members_who_meet_on_two_nodes_at_once_get_one_thread),
+    CASE(who_enters_a_room_on_two_nodes_at_once_is_in_one_room),
+    CASE(members_are_announced_on_every_node_in_their_place_among_messages),
+    CASE(many_changes_of_members_leave_every_node_with_the_last),
+    CASE(changes_of_users_reach_every_node_in_order),
+    CASE(no_change_of_a_user_is_missed_when_connections_end),
+    CASE(a_token_deleted_on_one_node_ends_on_the_other),
+    CASE(a_user_is_there_while_any_node_has_a_session),
+    CASE(a_node_that_dies_takes_its_users_with_it_once),
+    CASE(a_lease_is_renewed_while_its_node_lives),
+    CASE(a_node_that_ends_in_order_leaves_at_once),
+    CASE(nobody_leaves_while_a_node_is_started_anew),
+    CASE(nobody_leaves_when_connections_end),
+    CASE(leases_made_while_the_server_is_away_are_made_good),
+};
+
+const struct cases redis_node_cases = {tests, array_len(tests)};
