@@ -10,7 +10,7 @@
  *   -l  the reference; else `limit` beside this program
  *   -j  write the results as JSON, too
  *   -r  rounds of each measurement (default 9)
- *   -t  length of a round in milliseconds (default 300; four times that for `sends`)
+ *   -t  length of a round in milliseconds (default 300; four times that for `sends`, twice for `redis-sends`)
  *   -d  where the private directory with the databases is made (default $TMPDIR, else /var/tmp); it decides which
  *       disk is measured
  *   -o  a further option for nereidd
@@ -50,6 +50,20 @@
  *                    its body, 200 under way at a time.
  *   sends            messages acknowledged per second; SQLite alone commits the very same rows to the same schema in
  *                    transactions as large as nereidd's were on average.
+ *   redis-sends      messages acknowledged per second with nereidd on Redis; XADD is redis-benchmark, which adds the
+ *                    very same entries to another stream of the same server over as many connections, one command under
+ *                    way on each. nereidd has HTTP in front of it and does more for a message (looks for its id and
+ *                    the sender's membership, keeps id and history, reads it back from the log), all of which is in
+ *                    the two servers' CPU. On two processors the bench needs its share of them, too. `no file` is a
+ *                    Redis that keeps nothing, `appendonly` one with a file that is synced every second. Every round
+ *                    the log is read: each acknowledged message once, and none before one that had been acknowledged
+ *                    before it was sent.
+ *   redis-latency    two nodes on one Redis; all messages are sent at the first. One room has its reader there, the
+ *                    other at the second node; one message in flight, 4 ms between them.
+ *   redis-recovery   a node on a Redis with an appendonly file, which is killed with SIGKILL and started again at once.
+ *                    `back` is its first PONG, asked for every millisecond. From then on one message is tried again
+ *                    every 2 ms until it is acknowledged; clients that honour Retry-After come later. It has to reach
+ *                    all streams, which stay, and so has the traffic that follows.
  *
  *   All contenders of a measurement are up at once and take turns; compare figures within one run only. If the
  *   directory lies in memory (tmpfs), the bench says so: then durability costs nothing.

@@ -33,6 +33,7 @@ enum {
     SENDER_ANSWER_BYTES = 2048,
     NUMBER_DIGITS = 8,
     STALL_S = 15,
+    INSIST_GAP_MS = 2,
 };
 
 struct reader {
@@ -76,6 +77,8 @@ struct fan {
     uint64_t completed; /* positions that every reader has */
     uint64_t last_completed_ns;
     uint64_t answered;
+    bool insists; /* 503 is an answer like another */
+    unsigned refusals;
     struct samples *latencies;
     struct number_slot numbers[SLOTS];
     struct position_slot positions[SLOTS];
@@ -214,10 +217,13 @@ static void sender_readable(struct fan *fan, struct sender *sender)
     sender->answer[sender->len] = '\0';
     if (!answer_parse(sender->answer, sender->len, &answer) || sender->len < answer.head_bytes + answer.body_bytes)
         return;
-    if (answer.status != 200 || answer.closes)
+    if ((answer.status != 200 && !(answer.status == 503 && fan->insists)) || answer.closes)
         fail("a message was answered with: %s", sender->answer);
     sender->len = 0;
-    fan->answered++;
+    if (answer.status == 200)
+        fan->answered++;
+    else
+        fan->refusals++;
     fan->idle[fan->idle_count++] = sender;
 }
 
@@ -314,6 +320,49 @@ struct fan_result fan_run(struct fan *fan, const struct fan_plan *plan, struct s
     result.deliveries = result.messages * fan->reader_count;
     result.seconds = (double)(fan->last_completed_ns - start_ns) / 1e9;
     return result;
+}
+
+/* One attempt, with its answer awaited. */
+static void insist_once(struct fan *fan, const char *request, size_t n, uint64_t start_ns)
+{
+    struct sender *sender = fan->idle[--fan->idle_count];
+
+    send_all(sender->fd, request, n);
+    while (fan->idle_count < FAN_SENDERS) {
+        fan_wait(fan, 1000);
+        stall_check(fan, start_ns);
+    }
+}
+
+struct fan_insisted fan_insist(struct fan *fan, fan_request_fn *request, void *self)
+{
+    struct fan_insisted insisted = {0};
+    uint64_t start_ns = now_ns();
+    uint64_t answered = fan->answered;
+    uint32_t number = fan->next_number++;
+    char text[FAN_TEXT_BYTES + 1];
+    char attempt[FAN_REQUEST_BYTES];
+    size_t n;
+
+    text_format(number, text);
+    n = request(self, text, attempt);
+    fan->numbers[number % SLOTS] = (struct number_slot){.state = NUMBER_SENT, .number = number, .sent_ns = start_ns};
+    fan->insists = true;
+    fan->refusals = 0;
+    insist_once(fan, attempt, n, start_ns);
+    while (fan->answered == answered) {
+        fan_wait(fan, INSIST_GAP_MS);
+        insist_once(fan, attempt, n, start_ns);
+    }
+    insisted.acknowledged_ns = now_ns();
+    while (!fan_is_quiet(fan)) {
+        fan_wait(fan, 1000);
+        stall_check(fan, start_ns);
+    }
+    fan->insists = false;
+    insisted.delivered_ns = fan->last_completed_ns;
+    insisted.refusals = fan->refusals;
+    return insisted;
 }
 
 /* The line in what was captured that holds the message, with its newline; NULL when it is not whole yet. */

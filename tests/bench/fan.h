@@ -41,6 +41,12 @@ struct fan_result {
     double seconds;      /* from the first request to the last delivery */
 };
 
+struct fan_insisted {
+    uint64_t acknowledged_ns; /* when, on the clock of now_ns */
+    uint64_t delivered_ns;    /* when the last reader had it */
+    unsigned refusals;
+};
+
 /*
  * A new fan over open streams; takes `readers` descriptors from reader_fds (it closes them) and connects
  * FAN_SENDERS senders to `to`. Free with fan_free.
@@ -55,6 +61,13 @@ void fan_free(struct fan *fan);
  * moves for 15 s.
  */
 struct fan_result fan_run(struct fan *fan, const struct fan_plan *plan, struct samples *latencies);
+
+/*
+ * Sends one message again and again, as `request` writes it each time, until it is acknowledged; attempts that are
+ * answered with 503 are followed by the next after a moment, without regard to Retry-After. Then waits until every
+ * reader has it, once. Fails on any other answer, and when 15 s pass.
+ */
+struct fan_insisted fan_insist(struct fan *fan, fan_request_fn *request, void *self);
 
 /*
  * Sends one message and returns the length in bytes of the line that the first reader got for it, its newline

@@ -101,7 +101,7 @@ static _Noreturn void child_exec(const char *const *argv, const char *log, int o
     dup2(null_fd, STDIN_FILENO);
     dup2(output_fd, STDOUT_FILENO);
     dup2(log_fd, STDERR_FILENO);
-    execv(argv[0], (char *const *)(uintptr_t)argv);
+    execvp(argv[0], (char *const *)(uintptr_t)argv);
     dprintf(STDERR_FILENO, "%s: %s\n", argv[0], strerror(errno));
     _exit(127);
 }
@@ -125,7 +125,7 @@ void proc_start(struct proc *proc, const char *const *argv, const char *log)
     started_replace(0, proc->pid);
 }
 
-static _Noreturn void proc_fail(const struct proc *proc, const char *what)
+void proc_fail(const struct proc *proc, const char *what)
 {
     char tail[LOG_TAIL_BYTES + 1];
     FILE *log = fopen(proc->log, "r");
@@ -230,6 +230,11 @@ static bool proc_wait(const struct proc *proc, int timeout_ms)
     return done;
 }
 
+bool proc_has_ended(const struct proc *proc)
+{
+    return proc_wait(proc, 0);
+}
+
 void proc_stop(struct proc *proc)
 {
     int status;
@@ -247,6 +252,39 @@ void proc_stop(struct proc *proc)
         proc_fail(proc, "the server did not end on SIGTERM");
     if (!(WIFEXITED(status) && WEXITSTATUS(status) == 0) && !(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM))
         fprintf(stderr, "bench: note: a server ended with wait status 0x%x\n", (unsigned)status);
+}
+
+void proc_kill(struct proc *proc)
+{
+    kill(proc->pid, SIGKILL);
+    if (waitpid(proc->pid, NULL, 0) < 0)
+        fail("waitpid: %s", strerror(errno));
+    started_replace(proc->pid, 0);
+    close(proc->output_fd);
+}
+
+void proc_finish(struct proc *proc, char *ret_output, size_t cap, uint64_t deadline_ns)
+{
+    struct pollfd ready = {.fd = proc->output_fd, .events = POLLIN};
+    size_t len = 0;
+    ssize_t got = 1;
+    int status;
+
+    while (got > 0) {
+        if (poll(&ready, 1, ms_left(deadline_ns, "a program")) != 1)
+            continue;
+        got = read(proc->output_fd, ret_output + len, cap - 1 - len);
+        len += got > 0 ? (size_t)got : 0;
+        if (len == cap - 1)
+            proc_fail(proc, "a program prints too much");
+    }
+    ret_output[len] = '\0';
+    if (!proc_wait(proc, ms_left(deadline_ns, "a program")) || waitpid(proc->pid, &status, 0) < 0)
+        proc_fail(proc, "a program closed its output and did not end");
+    started_replace(proc->pid, 0);
+    close(proc->output_fd);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        proc_fail(proc, "a program failed");
 }
 
 static uint64_t clock_ns(clockid_t clock)

@@ -12,6 +12,8 @@
 #define BENCH_PROC_H
 
 #include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -30,7 +32,10 @@ struct proc {
  */
 unsigned proc_separate(void);
 
-/* Starts argv[0] (a path) with argv, its standard error appended to `log`. Fails when it cannot be started. */
+/*
+ * Starts argv[0] (a path, or a name that is looked for in PATH) with argv, its standard error appended to `log`. Fails
+ * when it cannot be started.
+ */
 void proc_start(struct proc *proc, const char *const *argv, const char *log);
 
 /*
@@ -45,6 +50,22 @@ void proc_addresses(struct proc *proc, const char *const *words, struct sockaddr
  * any other way than with status 0 or by that SIGTERM.
  */
 void proc_stop(struct proc *proc);
+
+/* Ends the server with SIGKILL, on purpose, and waits until it is gone. */
+void proc_kill(struct proc *proc);
+
+/*
+ * Reads what a program prints that ends by itself, NUL-terminated; one is started like a server. Fails, showing the
+ * end of its log, when it ends with another status than 0, prints `cap` bytes or more, or takes longer than the
+ * deadline.
+ */
+void proc_finish(struct proc *proc, char *ret_output, size_t cap, uint64_t deadline_ns);
+
+/* Whether it has ended, by itself. */
+bool proc_has_ended(const struct proc *proc);
+
+/* Fails with `what` and the end of its log. */
+_Noreturn void proc_fail(const struct proc *proc, const char *what);
 
 /* CPU time of all its threads so far, in nanoseconds, user and system. */
 uint64_t proc_cpu_ns(const struct proc *proc);

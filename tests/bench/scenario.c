@@ -19,5 +19,12 @@ const struct scenario scenarios[] = {
     {"connects", "10,000 connects with token and first byte: 3 s", connects_run, 10000, .time_s = 300},
     {"sends", "acknowledged sends/s over 64 connections against SQLite alone: 0.5", sends_run, 64,
      .needs_nereidd = true, .time_s = 240},
+    {"redis-sends-32", "acknowledged sends/s on Redis over 32 connections against redis-benchmark's XADD: 0.5",
+     redis_sends_run, 32, .needs_nereidd = true, .time_s = 120},
+    {"redis-sends-128", "the same over 128 connections", redis_sends_run, 128, .needs_nereidd = true, .time_s = 120},
+    {"redis-latency", "microseconds from node to node, beside those within one: 2 times", redis_latency_run, 1,
+     .needs_nereidd = true, .separate = true, .time_s = 120},
+    {"redis-recovery", "seconds to the first message when Redis is back, with 1,000 streams: 2", redis_recovery_run,
+     1000, .needs_nereidd = true, .time_s = 240},
     {.name = NULL},
 };

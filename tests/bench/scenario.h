@@ -16,7 +16,7 @@ struct scenario {
     const char *name;
     const char *what; /* is measured, and what is to be reached */
     void (*run)(const struct settings *settings, const struct scenario *scenario);
-    unsigned size;      /* readers, streams, connections or seconds: see the function */
+    unsigned size;      /* readers, streams or connections: see the function */
     bool needs_nereidd; /* there is nothing to measure with limit alone */
     bool separate;      /* bench and servers on processors of their own (proc_separate) */
     unsigned time_s;    /* after which it is given up, with the default rounds */
@@ -42,5 +42,14 @@ void connects_run(const struct settings *settings, const struct scenario *scenar
 
 /* Acknowledged messages per second over `size` connections against SQLite alone. */
 void sends_run(const struct settings *settings, const struct scenario *scenario);
+
+/* Acknowledged messages per second on Redis over `size` connections against redis-benchmark's XADD on that server. */
+void redis_sends_run(const struct settings *settings, const struct scenario *scenario);
+
+/* Microseconds from a request at one node to a reader there and at another node. */
+void redis_latency_run(const struct settings *settings, const struct scenario *scenario);
+
+/* Seconds from the return of a killed Redis to the first message, with `size` streams attached. */
+void redis_recovery_run(const struct settings *settings, const struct scenario *scenario);
 
 #endif

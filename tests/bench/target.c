@@ -18,6 +18,8 @@ enum {
     SETUP_S = 60,
     OPEN_CONNECTIONS = 200,
     METRICS_BYTES = 1 << 20,
+    LOG_BYTES = TARGET_PATH_BYTES + 8,
+    URL_BYTES = TARGET_PATH_BYTES + 32,
 };
 
 static const char sender_name[] = "sender";
@@ -35,7 +37,7 @@ static const char *const nereidd_options[] = {
 
 const char *target_name(enum target_kind kind)
 {
-    static const char *const names[TARGET_KINDS] = {"file", "memory", "limit", "limit-each"};
+    static const char *const names[TARGET_KINDS] = {"file", "memory", "redis", "limit", "limit-each"};
 
     return names[kind];
 }
@@ -76,18 +78,15 @@ static void option_add(const char **argv, unsigned *n, const char *option)
     argv[(*n)++] = option;
 }
 
-static void nereidd_start(struct target *target, const struct settings *settings, const char *log)
+static void nereidd_start(struct target *target, const struct settings *settings, const char *url, const char *log)
 {
     static const char *const words[] = {"admin", "http"};
-    char database[TARGET_PATH_BYTES];
-    char store[TARGET_PATH_BYTES + 32] = "store.url=sqlite::memory:";
+    char store[URL_BYTES + 16];
     const char *argv[ARGUMENTS_MAX] = {settings->nereidd};
     struct sockaddr_in addresses[2];
     unsigned n = 1;
 
-    target_database(target, database);
-    if (target->kind == TARGET_FILE)
-        snprintf(store, sizeof store, "store.url=sqlite:%s", database);
+    snprintf(store, sizeof store, "store.url=%s", url);
     for (size_t i = 0; i < sizeof nereidd_options / sizeof *nereidd_options; i++)
         option_add(argv, &n, nereidd_options[i]);
     option_add(argv, &n, store);
@@ -100,21 +99,40 @@ static void nereidd_start(struct target *target, const struct settings *settings
     target->http = addresses[1];
 }
 
-void target_start(struct target *target, const struct settings *settings, enum target_kind kind, size_t overhead_bytes)
+static void directory_make(struct target *target, const struct settings *settings, enum target_kind kind,
+                           char ret_log[LOG_BYTES])
 {
-    char log[TARGET_PATH_BYTES + 8];
-
     *target = (struct target){.kind = kind};
     if (snprintf(target->dir, sizeof target->dir, "%s/%s-XXXXXX", settings->dir, target_name(kind)) >=
             (int)sizeof target->dir ||
         mkdtemp(target->dir) == NULL)
         fail("a directory in %s: %s", settings->dir, strerror(errno));
-    snprintf(log, sizeof log, "%s/log", target->dir);
+    snprintf(ret_log, LOG_BYTES, "%s/log", target->dir);
     authorization_format(sender_name, target->sender_field);
+}
+
+void target_start(struct target *target, const struct settings *settings, enum target_kind kind, size_t overhead_bytes)
+{
+    char log[LOG_BYTES];
+    char database[TARGET_PATH_BYTES];
+    char url[URL_BYTES] = "sqlite::memory:";
+
+    directory_make(target, settings, kind, log);
+    target_database(target, database);
+    if (kind == TARGET_FILE)
+        snprintf(url, sizeof url, "sqlite:%s", database);
     if (is_limit(target))
         limit_start(target, settings, overhead_bytes, log);
     else
-        nereidd_start(target, settings, log);
+        nereidd_start(target, settings, url, log);
+}
+
+void target_start_on(struct target *target, const struct settings *settings, const char *url)
+{
+    char log[LOG_BYTES];
+
+    directory_make(target, settings, TARGET_REDIS, log);
+    nereidd_start(target, settings, url, log);
 }
 
 void target_stop(struct target *target)
@@ -174,6 +192,7 @@ void target_lonely_room(struct target *target)
 }
 
 struct members {
+    const char *room;
     unsigned count;
 };
 
@@ -185,25 +204,26 @@ static size_t join_write(void *self, uint64_t index, char ret[LOAD_REQUEST_BYTES
 
     if (index >= members->count)
         return 0;
-    user_authorization("u", index, authorization);
-    room_form(room_name, form);
+    user_authorization(members->room, index, authorization);
+    room_form(members->room, form);
     return form_format("start-session", authorization, form, ret, LOAD_REQUEST_BYTES);
 }
 
 static void join_answered(void *self, uint64_t index, int status, const char *body, size_t body_bytes)
 {
-    (void)self;
+    const struct members *members = self;
+
     (void)body_bytes;
     if (status != 200)
-        fail("u%llu cannot join: %d: %.200s", (unsigned long long)index, status, body);
+        fail("%s%llu cannot join: %d: %.200s", members->room, (unsigned long long)index, status, body);
 }
 
-static void room_gather(struct target *target, unsigned readers)
+static void room_gather(struct target *target, const char *room, unsigned readers)
 {
     static const struct load_ops ops = {join_write, join_answered};
-    struct members members = {.count = readers};
+    struct members members = {.room = room, .count = readers};
 
-    sender_join(target, room_name);
+    sender_join(target, room);
     load_run(&target->http, SETUP_CONNECTIONS, &ops, &members, deadline_in(SETUP_S));
 }
 
@@ -217,7 +237,7 @@ static size_t reader_stream_write(void *self, unsigned index, const char *token,
 
     (void)token;
     if (!is_limit(target))
-        user_authorization("u", index, authorization);
+        user_authorization(target->crowd, index, authorization);
     return (size_t)snprintf(ret, STREAM_REQUEST_BYTES, "GET %s HTTP/1.1\r\nHost: bench\r\n%s\r\n", path, authorization);
 }
 
@@ -234,25 +254,41 @@ size_t target_send_request(void *self, const char *text, char ret[FAN_REQUEST_BY
     return form_format("send-message", target->sender_field, form, ret, FAN_REQUEST_BYTES);
 }
 
-struct fan *target_fan(struct target *target, unsigned readers)
+size_t target_send_again_request(void *self, const char *text, char ret[FAN_REQUEST_BYTES])
+{
+    const struct target *target = self;
+    char form[FAN_TEXT_BYTES + 128];
+
+    snprintf(form, sizeof form, "thread_id=%s&id=00000000-0000-4000-8000-0000%.8s&message=%s", target->thread, text + 1,
+             text);
+    return form_format("send-message", target->sender_field, form, ret, FAN_REQUEST_BYTES);
+}
+
+struct fan *target_fan_across(struct target *target, struct target *readers_at, const char *room, unsigned readers)
 {
     struct stream_plan plan = {
-        .to = &target->http,
+        .to = &readers_at->http,
         .count = readers,
         .concurrency = OPEN_CONNECTIONS,
-        .self = target,
+        .self = readers_at,
         .stream_request_write = reader_stream_write,
     };
     int *fds = alloc_items(readers, sizeof *fds);
     struct fan *fan;
 
     if (!is_limit(target))
-        room_gather(target, readers);
+        room_gather(target, room, readers);
+    readers_at->crowd = room;
     streams_open(&plan, fds, deadline_in(SETUP_S));
     fan = fan_new(&target->http, fds, readers, target_send_request, target);
     target->line_bytes = fan_line_bytes(fan);
     free(fds);
     return fan;
+}
+
+struct fan *target_fan(struct target *target, unsigned readers)
+{
+    return target_fan_across(target, target, room_name, readers);
 }
 
 /* --- a crowd ------------------------------------------------------------------------------------------------------ */

@@ -35,6 +35,7 @@ struct settings {
 enum target_kind {
     TARGET_FILE,       /* nereidd, store in a file, full durability */
     TARGET_MEMORY,     /* nereidd, store in memory */
+    TARGET_REDIS,      /* nereidd on a Redis server */
     TARGET_LIMIT,      /* limit, gathering what piled up */
     TARGET_LIMIT_EACH, /* limit, one write per message and reader */
     TARGET_KINDS,
@@ -50,7 +51,7 @@ struct target {
     char dir[TARGET_PATH_BYTES];            /* nereidd's store is chat.db here */
     char thread[UUID_BYTES];                /* the room's thread, once there is one */
     size_t line_bytes;                      /* of the fan's first message as a reader gets it */
-    const char *crowd;                      /* prefix of the user names of a crowd being opened */
+    const char *crowd;                      /* prefix of the names of those whose streams are being opened */
     const char (*tokens)[UUID_BYTES];       /* of the crowd being opened; NULL: each asks for its own */
     char sender_field[AUTHORIZATION_BYTES]; /* the sender's Authorization */
 };
@@ -63,13 +64,22 @@ const char *target_name(enum target_kind kind);
  * something to limit only; 0 is limit's own guess.
  */
 void target_start(struct target *target, const struct settings *settings, enum target_kind kind, size_t overhead_bytes);
+
+/* Starts a TARGET_REDIS, one node of those on the store at `url`. */
+void target_start_on(struct target *target, const struct settings *settings, const char *url);
 void target_stop(struct target *target);
 
 /*
- * A room with `readers` members (u0, u1 ...), a stream open for each, and one more member who sends. The fan has
- * delivered a first message to everyone. Free with fan_free, before or after target_stop.
+ * A room with `readers` members (bench0, bench1 ...), a stream open for each, and one more member who sends. The fan
+ * has delivered a first message to everyone. Free with fan_free, before or after target_stop.
  */
 struct fan *target_fan(struct target *target, unsigned readers);
+
+/*
+ * The same for a room of another name, whose members are called after it, with their streams at `readers_at`: this
+ * target or another node on the same store.
+ */
+struct fan *target_fan_across(struct target *target, struct target *readers_at, const char *room, unsigned readers);
 
 /*
  * Opens `count` streams, 200 at a time, for the users `crowd`0, `crowd`1 ..., who have nothing to do with anybody.
@@ -84,6 +94,9 @@ void target_tokens(struct target *target, const char *crowd, unsigned count, cha
 
 /* The request that sends `text` to the room; a fan_request_fn, `self` being the target. */
 size_t target_send_request(void *self, const char *text, char ret[FAN_REQUEST_BYTES]);
+
+/* The same, with an id that depends on nothing but the text: sent again, the message is the same. nereidd only. */
+size_t target_send_again_request(void *self, const char *text, char ret[FAN_REQUEST_BYTES]);
 
 /* A room of the sender's own, where nobody reads. */
 void target_lonely_room(struct target *target);

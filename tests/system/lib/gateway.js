@@ -132,6 +132,15 @@ export class Gateway {
     return { status: response.statusCode, headers: response.headers, body };
   }
 
+  // Whether it can serve now, as a load balancer asks.
+  async ready() {
+    return (await this.admin('/readyz')).status === 200;
+  }
+
+  becomesReady(ms) {
+    return waitFor(() => this.ready(), 'nereidd is ready', ms);
+  }
+
   async metrics() {
     return parseMetrics((await this.admin('/metrics')).body);
   }

@@ -36,6 +36,11 @@ export class Person {
     this.headers = authorization ? { Authorization: authorization, ...headers } : headers;
   }
 
+  // The same person at another gateway.
+  at(gateway) {
+    return Object.assign(Object.create(Person.prototype), this, { gateway });
+  }
+
   url(path, query) {
     return this.gateway.url + withQuery(BASE + path, query);
   }
@@ -114,6 +119,16 @@ export class Person {
 
   poll(query) {
     return this.ask('GET', '/poll', { query });
+  }
+
+  // Polls one time after the other, as clients do, until an answer is no news; that answer.
+  async pollToTheEnd(wait = 30) {
+    let since;
+    for (;;) {
+      const answer = await this.get('/poll', { wait, ...(since ? { since } : {}) });
+      if (answer.status !== 200) return answer;
+      since = answer.body.cursor;
+    }
   }
 
   async friends(query) {
