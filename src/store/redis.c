@@ -181,7 +181,7 @@ static void redis_append(struct store *head, struct message *message, store_appe
     struct redis_call *call = call_script(store, &call_append, SCRIPT_APPEND, words.count, words.words,
                                           (union call_done){.append = done}, ctx);
     call->message = message_ref(message);
-    store->append_count = call->number;
+    call->claim = ++store->claims;
 }
 
 static void redis_history(struct store *head, struct id thread, struct span user, struct cursor before, size_t limit,
@@ -218,7 +218,7 @@ static void end_trouble(struct redis_store *store)
     log_event(LOG_INFO, "Redis takes writes again");
 }
 
-/* The appends up to `number` wait for the replicas' word. */
+/* The claims up to `number` wait for the replicas' word. */
 struct confirming {
     struct redis_store *store;
     uint64_t number;
@@ -232,8 +232,11 @@ static void got_replicas(void *ctx, const redisReply *reply)
     free(confirming);
     store->confirming = false;
     bool enough = reply && reply->type == REDIS_REPLY_INTEGER && reply->integer >= store->options.replicas;
-    for (struct redis_call *call = store->calls; call && call->number <= number; call = call->next)
-        if (call->held)
+    store->short_of_replicas = !enough;
+    if (enough && store->confirmed < number)
+        store->confirmed = number;
+    for (struct redis_call *call = store->calls; call; call = call->next)
+        if (call->held && call->claim <= number)
             call_confirmed(call, enough);
     if (!reply)
         return;
@@ -260,17 +263,17 @@ static void ask_replicas(struct redis_store *store)
         loop_again(store->loop);
         return;
     }
-    *confirming = (struct confirming){store, store->append_count};
-    store->asked_count = store->append_count;
+    *confirming = (struct confirming){store, store->claims};
+    store->asked = store->claims;
     store->confirming = true;
     wire_command(&store->link.commands, array_len(words), words, 0, got_replicas, confirming);
 }
 
-/* The end of a turn: one question for all its appends. */
+/* The end of a turn: one question for all its claims. */
 static void replicate(struct loop_task *task)
 {
     struct redis_store *store = container_of(task, struct redis_store, replicate);
-    if (store->append_count != store->asked_count && store->ready)
+    if (store->claims != store->asked && store->ready)
         ask_replicas(store);
 }
 
@@ -391,11 +394,13 @@ struct standing {
     struct cursor last;
     struct cursor trimmed;
     struct span epoch;
+    bool known; /* the last entry that we have seen is in the log, or was trimmed */
 };
 
 static bool read_standing(const redisReply *reply, struct standing *ret_standing)
 {
     ret_standing->epoch = reply_text(reply, 1);
+    ret_standing->known = span_is(reply_text(reply, 6), "1");
     return ret_standing->epoch.len == ID_TEXT_LEN && reply_cursor(reply, 0, &ret_standing->last) &&
            reply_cursor(reply, 2, &ret_standing->bounds.head) && reply_cursor(reply, 3, &ret_standing->bounds.oldest) &&
            reply_int(reply, 4, &ret_standing->bounds.version) && ret_standing->bounds.version > 0 &&
@@ -405,7 +410,8 @@ static bool read_standing(const redisReply *reply, struct standing *ret_standing
 /* Whether the log that we know goes on without a hole, and no change of a user is undone. */
 static bool goes_on(const struct redis_store *store, const struct standing *standing)
 {
-    return span_is(standing->epoch, store->epoch) && cursor_compare(standing->last, store->position) >= 0 &&
+    return span_is(standing->epoch, store->epoch) && standing->known &&
+           cursor_compare(standing->last, store->position) >= 0 &&
            cursor_compare(standing->trimmed, store->position) <= 0 && standing->bounds.version >= store->version;
 }
 
@@ -464,7 +470,7 @@ static void on_link_down(struct link *link)
 {
     struct redis_store *store = container_of(link, struct redis_store, link);
     store->ready = store->reading = false;
-    store->asked_count = store->append_count;
+    store->asked = store->confirmed = store->claims;
     node_down(store);
     line_break(store);
 }

@@ -58,6 +58,9 @@ static bool is_due(const struct redis_store *store, const struct redis_call *cal
 {
     if (!call->answered)
         return false;
+    /* What replicas do not have yet is not told; nobody is to wait for that without an end. */
+    if (store->short_of_replicas)
+        return true;
     if (cursor_compare(call->position, store->position) <= 0)
         return true;
     return store->entries && cursor_compare(call->position, store->entries->log.cursor) < 0;
@@ -67,6 +70,8 @@ static bool may_be_announced(struct redis_store *store, const struct entry *entr
 {
     while (store->unanswered && store->unanswered->answered)
         store->unanswered = store->unanswered->next;
+    if (store->options.replicas && entry->claim > store->confirmed)
+        return false;
     return entry->state != ENTRY_FETCHING && (!store->unanswered || store->unanswered->number > entry->after);
 }
 

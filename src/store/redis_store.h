@@ -58,6 +58,7 @@ struct redis_call {
     enum err err;
     bool answered;
     bool held;               /* waits for replicas */
+    uint64_t claim;          /* of an append */
     struct message *message; /* to be appended; owned */
     struct arena arena;
     union {
@@ -99,6 +100,7 @@ struct entry {
     struct redis_store *store;
     struct log_entry log;
     uint64_t after; /* calls up to this number were made before it came in */
+    uint64_t claim; /* told once this is confirmed; 0: at once */
     enum { ENTRY_READY, ENTRY_FETCHING, ENTRY_SKIPPED } state;
     struct arena arena;
     struct thread_record record; /* of a change, once fetched */
@@ -173,9 +175,11 @@ struct redis_store {
     unsigned spare_count;
     size_t waiting; /* calls in the line */
     uint64_t call_count;
-    uint64_t append_count; /* the number of the last append */
-    bool confirming;       /* replicas are being asked */
-    uint64_t asked_count;  /* of the last one that replicas were asked about */
+    uint64_t claims;        /* counts what replicas must have before it is told: appends, and reads of the log */
+    bool short_of_replicas; /* by their last word */
+    bool confirming;        /* replicas are being asked */
+    uint64_t asked;         /* the last claim that replicas were asked about */
+    uint64_t confirmed;     /* the last one that enough of them have */
     struct entry *entries, **entries_tail;
     size_t entry_count;
     struct cursor position; /* of the last entry announced */

@@ -103,6 +103,7 @@ static bool take_entry(struct redis_store *store, const redisReply *reply)
         return false;
     }
     store->read = entry->log.cursor;
+    entry->claim = store->claims;
     line_add_entry(store, entry);
     if (!store->batch)
         store->batch = entry;
@@ -115,6 +116,21 @@ static bool take_entry(struct redis_store *store, const redisReply *reply)
     return true;
 }
 
+static void is_marked(void *ctx, const redisReply *reply)
+{
+    struct redis_store *store = ctx;
+    if (reply && reply_is_error(reply))
+        store_complain(store, reply);
+}
+
+/* Replicas are asked about what a connection has written, not about what it has read: so something is written behind it. */
+static void claim_what_comes(struct redis_store *store)
+{
+    static const struct span words[] = {{"HSET", 4}, {"chat:state", 10}, {"read", 4}, {"1", 1}};
+    store->claims++;
+    wire_command(&store->link.commands, array_len(words), words, 0, is_marked, store);
+}
+
 static bool take_entries(struct redis_store *store, const redisReply *reply)
 {
     const redisReply *stream = reply->elements == 1 ? reply->element[0] : NULL;
@@ -123,6 +139,8 @@ static bool take_entries(struct redis_store *store, const redisReply *reply)
         return false;
     const redisReply *entries = stream->element[1];
     store->batch = NULL;
+    if (store->options.replicas)
+        claim_what_comes(store);
     /* To ask for a record may be what finds the link lost: then all that came is read again. */
     for (size_t i = 0; i < entries->elements && store->ready; i++)
         if (!take_entry(store, entries->element[i]))

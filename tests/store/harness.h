@@ -70,6 +70,7 @@ struct harness {
     struct id tokens[TOKENS_MAX];
     size_t token_count;  /* likewise for tokens with sessions */
     bool reset_expected; /* else a reset fails the test */
+    bool ahead_expected; /* reads may show what has not been announced: too few replicas have it */
     int resets;
     int asked;
     int answered;

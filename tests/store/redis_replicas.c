@@ -53,8 +53,10 @@ static void a_message_counts_when_a_replica_has_it(void **state)
     server_pause(&replica);
     assert_int_equal(append_as(h, id, thread, "alice", "2"), ERR_STORE);
     assert_true(logged("replicas") > 0);
-    /* The connection is all right, and so are reads. */
+    /* The connection is all right, and so are reads; but nobody is told of what the replica does not have. */
+    h->ahead_expected = true;
     assert_ok(read_history(h, thread, "bob", at(0), 1));
+    assert_int_equal(h->told.len, 0);
     server_resume(&replica);
     enum err err = ERR_STORE;
     wait_until(h, (err = append_as(h, id, thread, "alice", "2")) != ERR_STORE);

@@ -525,25 +525,26 @@ static void every_error_is_told_with_its_line(void **state)
 static void an_error_says_what_would_be_good(void **state)
 {
     (void)state;
-    load_file("[limits]\nidle = 20\nsend_rate = many\nhistory = 0\n"
-              "[token]\nends_streams = on\n"
-              "[log]\nlevel = loud\n"
-              "[auth]\nmethods = demo, ldap\nheader = X Y\njwt_claim =\ntrusted = proxy\n"
-              "[store]\nurl = chat.db\n"
-              "[http]\nlisten = 8080\n",
-              "conf:2: limits.idle must be a duration from 100ms to 1h, not \"20\"\n"
-              "conf:3: limits.send_rate must be a number per minute from 0 to 1000000, not \"many\"\n"
-              "conf:4: limits.history must be a number from 1 to 10000, not \"0\"\n"
-              "conf:6: token.ends_streams must be yes or no, not \"on\"\n"
-              "conf:8: log.level must be debug, info, warn or error, not \"loud\"\n"
-              "conf:10: auth.methods must be a list of different words out of demo, basic, header or jwt, not "
-              "\"ldap\"\n"
-              "conf:11: auth.header must be a header name, not \"X Y\"\n"
-              "conf:12: auth.jwt_claim must be the name of a claim, not \"\"\n"
-              "conf:13: auth.trusted must be a list of addresses, networks such as 10.0.0.0/8, or unix, not \"proxy\"\n"
-              "conf:15: store.url must be sqlite:PATH, not \"chat.db\"\n"
-              "conf:17: http.listen must be a list of ADDRESS:PORT, [V6]:PORT, unix:PATH or systemd:NAME, not "
-              "\"8080\"\n");
+    load_file(
+        "[limits]\nidle = 20\nsend_rate = many\nhistory = 0\n"
+        "[token]\nends_streams = on\n"
+        "[log]\nlevel = loud\n"
+        "[auth]\nmethods = demo, ldap\nheader = X Y\njwt_claim =\ntrusted = proxy\n"
+        "[store]\nurl = chat.db\n"
+        "[http]\nlisten = 8080\n",
+        "conf:2: limits.idle must be a duration from 100ms to 1h, not \"20\"\n"
+        "conf:3: limits.send_rate must be a number per minute from 0 to 1000000, not \"many\"\n"
+        "conf:4: limits.history must be a number from 1 to 10000, not \"0\"\n"
+        "conf:6: token.ends_streams must be yes or no, not \"on\"\n"
+        "conf:8: log.level must be debug, info, warn or error, not \"loud\"\n"
+        "conf:10: auth.methods must be a list of different words out of demo, basic, header or jwt, not "
+        "\"ldap\"\n"
+        "conf:11: auth.header must be a header name, not \"X Y\"\n"
+        "conf:12: auth.jwt_claim must be the name of a claim, not \"\"\n"
+        "conf:13: auth.trusted must be a list of addresses, networks such as 10.0.0.0/8, or unix, not \"proxy\"\n"
+        "conf:15: store.url must be sqlite:PATH, redis://HOST, redis+unix:PATH or redis+sentinel://HOST,.../MASTER\n"
+        "conf:17: http.listen must be a list of ADDRESS:PORT, [V6]:PORT, unix:PATH or systemd:NAME, not "
+        "\"8080\"\n");
 }
 
 static void bytes_that_are_not_printable_are_refused_and_not_shown(void **state)

@@ -16,4 +16,9 @@ end
 if fields[1] == ARGV[2] and id_before(last, ARGV[3]) then
     redis.pcall('XSETID', 'chat:log', ARGV[3])
 end
-return {last, fields[1], fields[2] or '0', fields[3] or '0', fields[4] or '1', fields[5] or '0'}
+-- Whether what the node has seen is still there: not if the log went on without it. What was trimmed is no loss.
+local known = '1'
+if fields[1] == ARGV[2] and id_before(fields[5] or '0', ARGV[3]) and #message_at(ARGV[3]) == 0 then
+    known = '0'
+end
+return {last, fields[1], fields[2] or '0', fields[3] or '0', fields[4] or '1', fields[5] or '0', known}

@@ -10,6 +10,12 @@ if not id_before(since, head) then
     return page
 end
 
+-- A cursor that was never trimmed and is not there is from the end of a log that a failover has lost: what came in its place
+-- before it is not found behind it.
+if since ~= '0' and id_before(oldest, since) and #message_at(since) == 0 then
+    page[5] = '1'
+end
+
 local lanes = {}
 
 local function sift_down(at)
