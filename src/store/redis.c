@@ -4,7 +4,6 @@
  */
 #include "store/redis.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,23 +13,17 @@
 #include "store/redis_store.h"
 #include "store/redis_trouble.h"
 
-enum { NUMBER_SIZE = 24, LIMIT_MAX = 1000000, REPLICA_WAIT_PART = 4 };
+enum { LIMIT_MAX = 1000000, REPLICA_WAIT_PART = 4 };
 
 static struct redis_store *redis_of(const struct store *store)
 {
     return container_of(store, struct redis_store, store);
 }
 
-static struct span format_int(int64_t number, char text[NUMBER_SIZE])
-{
-    (void)snprintf(text, NUMBER_SIZE, "%" PRId64, number);
-    return span_of(text);
-}
-
 /* A number of things to read; what is beyond all reason is as good as all. */
-static struct span format_limit(size_t limit, char text[NUMBER_SIZE])
+static struct span format_limit(size_t limit, char text[INT_TEXT_SIZE])
 {
-    return format_int(limit < LIMIT_MAX ? (int64_t)limit : LIMIT_MAX, text);
+    return int_format(limit < LIMIT_MAX ? (int64_t)limit : LIMIT_MAX, text);
 }
 
 static struct span format_id(struct id id, char text[ID_TEXT_SIZE])
@@ -54,7 +47,7 @@ static void redis_user_put(struct store *head, struct span id, struct span name,
 
 static void redis_users_list(struct store *head, struct span after, size_t limit, store_users_done *done, void *ctx)
 {
-    char count[NUMBER_SIZE];
+    char count[INT_TEXT_SIZE];
     struct span words[] = {SCRIPT_HEAD, after, format_limit(limit, count)};
     (void)call_script(redis_of(head), &call_users, SCRIPT_USERS_LIST, array_len(words), words,
                       (union call_done){.users = done}, ctx);
@@ -81,7 +74,7 @@ static void redis_thread_open(struct store *head, const struct thread_request *r
                               void *ctx)
 {
     char id[ID_TEXT_SIZE];
-    char members[NUMBER_SIZE];
+    char members[INT_TEXT_SIZE];
     struct span few[OPEN_HEAD + OPEN_FEW];
     size_t count = OPEN_HEAD + request->user_count;
     struct span *words = count > array_len(few) ? malloc(count * sizeof(*words)) : few;
@@ -112,7 +105,7 @@ static void redis_member_add(struct store *head, struct id thread, struct span u
                              store_thread_done *done, void *ctx)
 {
     char id[ID_TEXT_SIZE];
-    char members[NUMBER_SIZE];
+    char members[INT_TEXT_SIZE];
     struct span words[] = {SCRIPT_HEAD, format_id(thread, id), user, format_limit(members_max, members)};
     (void)call_script(redis_of(head), &call_thread, SCRIPT_MEMBER_ADD, array_len(words), words,
                       (union call_done){.thread = done}, ctx);
@@ -140,7 +133,7 @@ static void redis_threads_of(struct store *head, struct span user, bool with_las
 struct append_words {
     char id[ID_TEXT_SIZE];
     char thread[ID_TEXT_SIZE];
-    char time[NUMBER_SIZE];
+    char time[INT_TEXT_SIZE];
     struct span words[SCRIPT_HEAD_COUNT + 6 + 8];
     size_t count;
 };
@@ -163,7 +156,7 @@ static void fill_append(struct append_words *words, const struct message_fields 
                                  thread,
                                  fields->sender,
                                  span_of(text_type_word(fields->type)),
-                                 format_int(fields->time_us, words->time),
+                                 int_format(fields->time_us, words->time),
                                  fields->text};
     for (size_t i = 0; i < array_len(first); i++)
         words->words[words->count++] = first[i];
@@ -189,7 +182,7 @@ static void redis_history(struct store *head, struct id thread, struct span user
 {
     char id[ID_TEXT_SIZE];
     char from[STREAM_ID_SIZE];
-    char count[NUMBER_SIZE];
+    char count[INT_TEXT_SIZE];
     struct span words[] = {SCRIPT_HEAD, format_id(thread, id), user, span_of(stream_id_format(before, from)),
                            format_limit(limit, count)};
     (void)call_script(redis_of(head), &call_page, SCRIPT_HISTORY, array_len(words), words,
@@ -200,10 +193,10 @@ static void redis_replay(struct store *head, struct span user, struct cursor sin
                          store_page_done *done, void *ctx)
 {
     char from[STREAM_ID_SIZE];
-    char count[NUMBER_SIZE];
-    char bytes[NUMBER_SIZE];
+    char count[INT_TEXT_SIZE];
+    char bytes[INT_TEXT_SIZE];
     struct span words[] = {SCRIPT_HEAD, user, span_of(stream_id_format(since, from)), format_limit(count_max, count),
-                           format_int(bytes_max < INT64_MAX ? (int64_t)bytes_max : INT64_MAX, bytes)};
+                           int_format(bytes_max < INT64_MAX ? (int64_t)bytes_max : INT64_MAX, bytes)};
     (void)call_script(redis_of(head), &call_page, SCRIPT_REPLAY, array_len(words), words,
                       (union call_done){.page = done}, ctx);
 }
@@ -254,10 +247,10 @@ static void ask_replicas(struct redis_store *store)
 {
     if (store->confirming)
         return;
-    char replicas[NUMBER_SIZE];
-    char wait[NUMBER_SIZE];
-    const struct span words[] = {SPAN_LITERAL("WAIT"), format_int(store->options.replicas, replicas),
-                                 format_int(store->options.deadline_ms / REPLICA_WAIT_PART, wait)};
+    char replicas[INT_TEXT_SIZE];
+    char wait[INT_TEXT_SIZE];
+    const struct span words[] = {SPAN_LITERAL("WAIT"), int_format(store->options.replicas, replicas),
+                                 int_format(store->options.deadline_ms / REPLICA_WAIT_PART, wait)};
     struct confirming *confirming = malloc(sizeof(*confirming));
     if (!confirming) {
         loop_again(store->loop);
@@ -286,10 +279,10 @@ static void redis_token_put(struct store *head, struct id token, struct span use
     int64_t left_ms = (expires_us - clock_wall_us(store->options.clock)) / 1000;
     char key[sizeof("chat:token:") + ID_TEXT_LEN];
     char id[ID_TEXT_SIZE];
-    char left[NUMBER_SIZE];
+    char left[INT_TEXT_SIZE];
     (void)snprintf(key, sizeof(key), "chat:token:%s", id_format(token, id));
     const struct span words[] = {SPAN_LITERAL("SET"), span_of(key), user, SPAN_LITERAL("PX"),
-                                 format_int(left_ms > 0 ? left_ms : 1, left)};
+                                 int_format(left_ms > 0 ? left_ms : 1, left)};
     call_command(store, &call_plain, array_len(words), words, (union call_done){.plain = done}, ctx);
 }
 

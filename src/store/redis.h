@@ -5,10 +5,11 @@
  *     ops ──> calls ── scripts ──> Redis ── replies ──> the line ──> done
  *                                    └───── the log's tail ───^──> sink
  *
- * What calls do is in src/store/lua, what stands in Redis in nereid-redis(7). A cursor is the id of an entry of the log, a stream; every node reads it from its
- * tail and announces what it finds there, its own messages included.
+ * What calls do is in src/store/lua, what stands in Redis in nereid-redis(7). A cursor is the id of an entry of the
+ * log, a stream; every node reads it from its tail and announces what it finds there, its own messages included.
  *
- * While Redis is away calls fail with ERR_STORE at once; it is connected to again and again, and the tail goes on where it was.
+ * While Redis is away calls fail with ERR_STORE at once; it is connected to again and again, and the tail goes on where
+ * it was.
  */
 #ifndef STORE_REDIS_H
 #define STORE_REDIS_H

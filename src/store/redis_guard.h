@@ -2,9 +2,10 @@
 /*
  * Guard: what a Redis server may say to hiredis.
  *
- * hiredis 0.14 has assertions where a server says what it should not (a reply that nobody asked for, a published message of another shape), finds the wrong callback for
- * a channel that was not subscribed to, and allocates whatever a reply claims to hold. A guard stands between its parser and its reply objects and refuses such replies
- * while they are parsed; hiredis then reports a lost connection.
+ * hiredis 0.14 has assertions where a server says what it should not (a reply that nobody asked for, a published
+ * message of another shape), finds the wrong callback for a channel that was not subscribed to, and allocates whatever
+ * a reply claims to hold. A guard stands between its parser and its reply objects and refuses such replies while they
+ * are parsed; hiredis then reports a lost connection.
  */
 #ifndef STORE_REDIS_GUARD_H
 #define STORE_REDIS_GUARD_H

@@ -60,7 +60,8 @@ struct link {
     char shas[SCRIPT_COUNT][SHA_TEXT_SIZE];
 };
 
-/* `url` outlives the link. Between two attempts there are 5 s at most, and `wait_max_ms`. ERR_NO_MEMORY. Pair with link_fini. */
+/* `url` outlives the link. Between two attempts there are 5 s at most, and `wait_max_ms`. ERR_NO_MEMORY. Pair with
+ * link_fini. */
 enum err link_init(struct link *link, struct loop *loop, const struct link_ops *ops, const struct redis_url *url,
                    int64_t deadline_ms, int64_t wait_max_ms) must_check;
 

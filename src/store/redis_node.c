@@ -2,14 +2,13 @@
 /*
  * The node among its fellows: its leases, what it hears of users, its pulse.
  *
- * Every second the pulse says that we live, takes part in taking dead nodes down, and tells the version of the last change of a user; if that is not the one we know, we
- * missed an event and read the changes. With the pulse goes one step of retention, and at every renewal a look at the tokens in use.
+ * Every second the pulse says that we live, takes part in taking dead nodes down, and tells the version of the last
+ * change of a user; if that is not the one we know, we missed an event and read the changes. With the pulse goes one
+ * step of retention, and at every renewal a look at the tokens in use.
  *
- * After each connect the node takes a new name and leases all its users under it before the old name is given up. So a user who is held under both is never seen
- * leaving, whatever became of the old leases.
+ * After each connect the node takes a new name and leases all its users under it before the old name is given up. So a
+ * user who is held under both is never seen leaving, whatever became of the old leases.
  */
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,13 +18,7 @@
 #include "store/redis_store.h"
 #include "store/redis_trouble.h"
 
-enum { PULSE_MS = 1000, PULSES_MISSED = 3, BATCH = 500, RETAIN_STEP = 500, EVENT_DEPTH = 2, NUMBER_SIZE = 24 };
-
-static struct span format_int(int64_t number, char text[NUMBER_SIZE])
-{
-    (void)snprintf(text, NUMBER_SIZE, "%" PRId64, number);
-    return span_of(text);
-}
+enum { PULSE_MS = 1000, PULSES_MISSED = 3, BATCH = 500, RETAIN_STEP = 500, EVENT_DEPTH = 2 };
 
 /* What every answer of the node's own scripts has to be looked at for. True: it is an array to be read. */
 static bool is_answer(struct redis_store *store, const redisReply *reply)
@@ -79,8 +72,8 @@ void node_catch_up(struct redis_store *store)
 {
     if (store->catching_up)
         return;
-    char version[NUMBER_SIZE];
-    struct span words[] = {SCRIPT_HEAD, format_int(store->version, version), SPAN_LITERAL("500")};
+    char version[INT_TEXT_SIZE];
+    struct span words[] = {SCRIPT_HEAD, int_format(store->version, version), SPAN_LITERAL("500")};
     store->catching_up = true;
     link_script(&store->link, SCRIPT_CHANGES, array_len(words), words, got_changes, store);
 }
@@ -198,11 +191,11 @@ static void batch_user(void *ctx, struct span user)
 static void join(struct redis_store *store)
 {
     char node[ID_TEXT_SIZE];
-    char lease[NUMBER_SIZE];
+    char lease[INT_TEXT_SIZE];
     struct batch batch = {.store = store};
     store->node = id_random();
     struct span words[] = {SCRIPT_HEAD, span_of(id_format(store->node, node)),
-                           format_int(store->options.lease_ms, lease)};
+                           int_format(store->options.lease_ms, lease)};
     link_script(&store->link, SCRIPT_JOIN, array_len(words), words, nothing_more, store);
     store->joined = true;
     store->renewed_ms = loop_now_ms(store->loop);
@@ -282,9 +275,9 @@ void node_lease(struct redis_store *store, struct span user, bool held)
 
 void node_retire(struct redis_store *store, wire_done *done)
 {
-    char grace[NUMBER_SIZE];
+    char grace[INT_TEXT_SIZE];
     char node[ID_TEXT_SIZE];
-    struct span words[] = {SCRIPT_HEAD, format_int(store->options.grace_ms, grace),
+    struct span words[] = {SCRIPT_HEAD, int_format(store->options.grace_ms, grace),
                            span_of(id_format(store->node, node))};
     link_script(&store->link, SCRIPT_RETIRE, array_len(words), words, done, store);
 }
@@ -382,11 +375,11 @@ static void retain(struct redis_store *store)
     if (store->retaining || !store->ready || (!options->retention_ms && !options->retention_count))
         return;
     int64_t cutoff_us = options->retention_ms ? clock_wall_us(options->clock) - options->retention_ms * 1000 : 0;
-    char keep[NUMBER_SIZE];
-    char cutoff[NUMBER_SIZE];
-    char step[NUMBER_SIZE];
-    struct span words[] = {SCRIPT_HEAD, format_int((int64_t)options->retention_count, keep),
-                           format_int(cutoff_us, cutoff), format_int(RETAIN_STEP, step)};
+    char keep[INT_TEXT_SIZE];
+    char cutoff[INT_TEXT_SIZE];
+    char step[INT_TEXT_SIZE];
+    struct span words[] = {SCRIPT_HEAD, int_format((int64_t)options->retention_count, keep),
+                           int_format(cutoff_us, cutoff), int_format(RETAIN_STEP, step)};
     store->retaining = true;
     link_script(&store->link, SCRIPT_RETAIN, array_len(words), words, step_is_done, store);
 }
@@ -431,12 +424,12 @@ static void on_pulse(struct timer *timer)
     struct redis_store *store = container_of(timer, struct redis_store, pulse_timer);
     int64_t now_ms = loop_now_ms(store->loop);
     char node[ID_TEXT_SIZE];
-    char lease[NUMBER_SIZE];
-    char pause[NUMBER_SIZE];
+    char lease[INT_TEXT_SIZE];
+    char pause[INT_TEXT_SIZE];
     bool renew = now_ms - store->renewed_ms >= store->options.lease_renewal_ms;
     struct span words[] = {SCRIPT_HEAD, span_of(id_format(store->node, node)),
-                           format_int(store->options.lease_ms, lease), renew ? SPAN_LITERAL("1") : SPAN_LITERAL("0"),
-                           format_int(pulse_ms(store) * PULSES_MISSED, pause)};
+                           int_format(store->options.lease_ms, lease), renew ? SPAN_LITERAL("1") : SPAN_LITERAL("0"),
+                           int_format(pulse_ms(store) * PULSES_MISSED, pause)};
     timer_set(loop_timers(store->loop), timer, now_ms + pulse_ms(store));
     link_script(&store->link, SCRIPT_PULSE, array_len(words), words, pulse_is_taken, store);
     retain(store);

@@ -10,14 +10,7 @@
 #include "base/json.h"
 #include "base/utf8.h"
 
-enum {
-    USER_BYTES_MAX = 128,
-    USER_FIELDS = 6,
-    MEMBER_FIELDS = 3,
-    THREAD_FIELDS = 4,
-    NUMBER_SIZE = 24,
-    ATTACHMENTS_DEPTH = 512
-};
+enum { USER_BYTES_MAX = 128, USER_FIELDS = 6, THREAD_FIELDS = 4, ATTACHMENTS_DEPTH = 512 };
 
 static const redisReply *element(const redisReply *array, size_t index)
 {
@@ -53,6 +46,12 @@ bool text_int(struct span text, int64_t *ret_number)
     }
     *ret_number = negative ? -(int64_t)number : (int64_t)number;
     return text.len > 0;
+}
+
+struct span int_format(int64_t number, char text[INT_TEXT_SIZE])
+{
+    (void)snprintf(text, INT_TEXT_SIZE, "%" PRId64, number);
+    return span_of(text);
 }
 
 bool reply_int(const redisReply *array, size_t index, int64_t *ret_number)

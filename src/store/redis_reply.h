@@ -2,8 +2,8 @@
 /*
  * Reading what the scripts return (src/store/lua) and what stands in the log.
  *
- * Everything is checked: other programs may write to the same Redis. Text goes into the arena given; false means a reply of another form, or no
- * memory (then the arena has failed).
+ * Everything is checked: other programs may write to the same Redis. Text goes into the arena given; false means a
+ * reply of another form, or no memory (then the arena has failed).
  */
 #ifndef STORE_REDIS_REPLY_H
 #define STORE_REDIS_REPLY_H
@@ -22,10 +22,15 @@ bool reply_int(const redisReply *array, size_t index, int64_t *ret_number) must_
 /* Decimal text within 64 bits. False: something else; *ret_number may be written. */
 bool text_int(struct span text, int64_t *ret_number) must_check;
 
+/* Writes it with its NUL, and returns the text. */
+enum { INT_TEXT_SIZE = 24 };
+struct span int_format(int64_t number, char text[INT_TEXT_SIZE]);
+
 /* Whether it can be a user's id (core/store.h). */
 bool user_id_valid(struct span text);
 
-/* A stream id (Redis "Streams" documentation: milliseconds-sequence), as cursors are written in Redis: always with both parts, or 0. */
+/* A stream id (Redis "Streams" documentation: milliseconds-sequence), as cursors are written in Redis: always with
+ * both parts, or 0. */
 bool reply_cursor(const redisReply *array, size_t index, struct cursor *ret_cursor) must_check;
 enum { STREAM_ID_SIZE = 48 };
 const char *stream_id_format(struct cursor cursor, char text[STREAM_ID_SIZE]);
@@ -60,7 +65,8 @@ struct log_entry {
     struct span left;        /* who was removed; lives as long as the reply */
 };
 
-/* ERR_BAD_FIELD: none that we would have written, of which only the cursor is known (zero: not even that). ERR_NO_MEMORY. */
+/* ERR_BAD_FIELD: none that we would have written, of which only the cursor is known (zero: not even that).
+ * ERR_NO_MEMORY. */
 enum err reply_entry(const redisReply *entry, struct log_entry *ret_entry) must_check;
 
 #endif

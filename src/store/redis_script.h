@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The scripts that the Redis store runs: one atomic step for each of its operations. Their texts are in src/store/lua; what each takes and
- * returns stands at its head.
+ * The scripts that the Redis store runs: one atomic step for each of its operations. Their texts are in src/store/lua;
+ * what each takes and returns stands at its head.
  */
 #ifndef STORE_REDIS_SCRIPT_H
 #define STORE_REDIS_SCRIPT_H

@@ -2,9 +2,10 @@
 /*
  * The Redis store's own state, shared by the files redis_*.c.
  *
- * The line (redis_line.c) puts two things in order: answers to calls, and entries of the log. A script says which entry was the log's last when
- * it ran, so an answer has its place between two entries: it is given when all entries before it have been announced, and before any after it. Thus what a call
- * read and what is announced fit together without a seam, as if the store were in this process.
+ * The line (redis_line.c) puts two things in order: answers to calls, and entries of the log. A script says which entry
+ * was the log's last when it ran, so an answer has its place between two entries: it is given when all entries before
+ * it have been announced, and before any after it. Thus what a call read and what is announced fit together without a
+ * seam, as if the store were in this process.
  *
  *     calls:    C1@5   C2@7   C3@7  C4 (not answered yet)           entries:  6  7  8
  *     order:    C1  6  7  C2  C3  …  8 after C4's answer, if C4 was under way when 8 came in, for it may have run before 8

@@ -2,10 +2,9 @@
 /*
  * The tail of the log: one XREAD after the other, each waiting for new entries.
  *
- * A change of members only names its thread. The thread's record is fetched, which holds the line up for one round trip; it may be newer than the entry, which
- * does no harm: its members carry when they joined.
+ * A change of members only names its thread. The thread's record is fetched, which holds the line up for one round
+ * trip; it may be newer than the entry, which does no harm: its members carry when they joined.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,8 +35,8 @@ static bool is_spoilt(const redisReply *reply)
     return refused || reply->type == REDIS_REPLY_ARRAY;
 }
 
-/* Not to know who is in a thread is to deliver its messages wrongly: what else went wrong is tried again, by a new connection that reads
- * on from before this entry. */
+/* Not to know who is in a thread is to deliver its messages wrongly: what else went wrong is tried again, by a new
+ * connection that reads on from before this entry. */
 static void got_record(void *ctx, const redisReply *reply)
 {
     struct entry *entry = ctx;
@@ -123,7 +122,8 @@ static void is_marked(void *ctx, const redisReply *reply)
         store_complain(store, reply);
 }
 
-/* Replicas are asked about what a connection has written, not about what it has read: so something is written behind it. */
+/* Replicas are asked about what a connection has written, not about what it has read: so something is written behind
+ * it. */
 static void claim_what_comes(struct redis_store *store)
 {
     static const struct span words[] = {{"HSET", 4}, {"chat:state", 10}, {"read", 4}, {"1", 1}};
@@ -176,19 +176,17 @@ void tail_read(struct redis_store *store)
     if (!store->ready || store->reading || store->entry_count >= ENTRIES_MAX)
         return;
     char from[STREAM_ID_SIZE];
-    char count[24];
-    char wait[16];
+    char count[INT_TEXT_SIZE];
+    char wait[INT_TEXT_SIZE];
     /* What an answer has seen comes at once, or never: then not long is waited for it. */
     bool late = cursor_compare(store->seen, store->read) > 0;
     size_t fitting = READ_BYTES / store->options.message_bytes + 1;
-    (void)snprintf(count, sizeof(count), "%zu", fitting < READ_COUNT_MAX ? fitting : (size_t)READ_COUNT_MAX);
-    (void)snprintf(wait, sizeof(wait), "%d", late ? LATE_WAIT_MS : READ_WAIT_MS);
     const struct span words[] = {
         SPAN_LITERAL("XREAD"),
         SPAN_LITERAL("COUNT"),
-        span_of(count),
+        int_format(fitting < READ_COUNT_MAX ? (int64_t)fitting : READ_COUNT_MAX, count),
         SPAN_LITERAL("BLOCK"),
-        span_of(wait),
+        int_format(late ? LATE_WAIT_MS : READ_WAIT_MS, wait),
         SPAN_LITERAL("STREAMS"),
         SPAN_LITERAL("chat:log"),
         span_of(stream_id_format(store->read, from)),

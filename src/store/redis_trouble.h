@@ -16,7 +16,8 @@ struct trouble {
     } reach;
 };
 
-/* The row of an error reply's text, whose code may also stand further in: before Redis 7 scripts wrap it. Never null. */
+/* The row of an error reply's text, whose code may also stand further in: before Redis 7 scripts wrap it. Never
+ * null. */
 const struct trouble *trouble_of(const char *error);
 
 /* The same for an error reply's text; null where no row is meant. */

@@ -17,7 +17,8 @@ static struct span behind(struct span text, size_t len)
     return (struct span){text.data + len, text.len - len};
 }
 
-/* Splits at the first `mark`: what stands before it, and in *rest what follows. Without a mark all is before it, and false. */
+/* Splits at the first `mark`: what stands before it, and in *rest what follows. Without a mark all is before it, and
+ * false. */
 static bool split(struct span text, char mark, struct span *ret_before, struct span *ret_rest)
 {
     const char *at = text.len ? memchr(text.data, mark, text.len) : NULL;

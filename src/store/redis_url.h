@@ -26,12 +26,13 @@ struct redis_url {
     char *password; /* null: none */
 };
 
-/* On error *ret_why is a static sentence that holds nothing of the URL. ERR_BAD_FIELD, ERR_NO_MEMORY. On success pair with redis_url_fini. */
+/* On error *ret_why is a static sentence that holds nothing of the URL. ERR_BAD_FIELD, ERR_NO_MEMORY. On success
+ * pair with redis_url_fini. */
 enum err redis_url_parse(const char *text, struct redis_url *ret_url, const char **ret_why) must_check;
 void redis_url_fini(struct redis_url *url);
 
-/* Takes user and password from the first line of a file, over those of the URL. ERR_BAD_FIELD (logged): it cannot be read, or the line is empty or longer
- * than 1,000 bytes. ERR_NO_MEMORY. */
+/* Takes user and password from the first line of a file, over those of the URL. ERR_BAD_FIELD (logged): it cannot be
+ * read, or the line is empty or longer than 1,000 bytes. ERR_NO_MEMORY. */
 enum err redis_url_read_credentials(struct redis_url *url, const char *path) must_check;
 
 #endif

@@ -2,9 +2,10 @@
 /*
  * Wires on hiredis' asynchronous interface.
  *
- * hiredis 0.14's own adapter for libuv ignores errors that polling reports, so that a refused or reset connection is noticed by nobody; hence the few lines here in
- * its place. Its context may not be freed from the callback that reports a connection, and frees itself after a loss; so a context is an object of its own, which outlives the wire's
- * interest in it.
+ * hiredis 0.14's own adapter for libuv ignores errors that polling reports, so that a refused or reset connection is
+ * noticed by nobody; hence the few lines here in its place. Its context may not be freed from the callback that reports
+ * a connection, and frees itself after a loss; so a context is an object of its own, which outlives the wire's interest
+ * in it.
  */
 #include "store/redis_wire.h"
 

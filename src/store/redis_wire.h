@@ -5,11 +5,12 @@
  *     wire_open ─> ops.up ─> wire_command … ─> ops.down          (lost: by the server, a deadline, or nonsense)
  *         └──────────────────> wire_close                        (ours: ops.down is not called)
  *
- * Each command is answered once: by its reply, or by null when the connection ends first. Replies come in the order of the commands. Each command has a deadline, which while replies come is that of
- * the next one (up to five times as long), and so has connecting: hiredis knows neither. What the server says passes a guard (redis_guard.h).
+ * Each command is answered once: by its reply, or by null when the connection ends first. Replies come in the order of
+ * the commands. Each command has a deadline, which while replies come is that of the next one (up to five times as
+ * long), and so has connecting: hiredis knows neither. What the server says passes a guard (redis_guard.h).
  *
- * A wire is embedded in its owner and may be opened again once it is down or closed. `done` and ops may close it, or any other,
- * except that `up` may not close its own.
+ * A wire is embedded in its owner and may be opened again once it is down or closed. `done` and ops may close it, or
+ * any other, except that `up` may not close its own.
  */
 #ifndef STORE_REDIS_WIRE_H
 #define STORE_REDIS_WIRE_H
@@ -70,8 +71,8 @@ static inline bool wire_is_open(const struct wire *wire)
     return wire->context;
 }
 
-/* Sends a command when the turn ends. `extra_ms` is how much longer than usual its answer may take. Where it cannot be sent, `done` is called with null from inside, and the
- * wire goes down soon. */
+/* Sends a command when the turn ends. `extra_ms` is how much longer than usual its answer may take. Where it cannot
+ * be sent, `done` is called with null from inside, and the wire goes down soon. */
 void wire_command(struct wire *wire, size_t count, const struct span *words, int64_t extra_ms, wire_done *done,
                   void *ctx);
 
