@@ -225,7 +225,7 @@ static void got_replicas(void *ctx, const redisReply *reply)
     free(confirming);
     store->confirming = false;
     bool enough = reply && reply->type == REDIS_REPLY_INTEGER && reply->integer >= store->options.replicas;
-    store->short_of_replicas = !enough;
+    store->short_of_replicas = reply && !enough;
     if (enough && store->confirmed < number)
         store->confirmed = number;
     for (struct redis_call *call = store->calls; call; call = call->next)
@@ -325,9 +325,9 @@ void store_trouble(struct redis_store *store, const char *sentence, const char *
 
 void store_works(struct redis_store *store)
 {
-    if (store->trouble == few_replicas)
-        ask_replicas(store); /* a write alone does not tell */
-    else if (store->trouble)
+    if (store->short_of_replicas)
+        ask_replicas(store); /* a write alone does not tell whether there are enough again */
+    if (store->trouble && store->trouble != few_replicas)
         end_trouble(store);
 }
 
@@ -423,6 +423,7 @@ static void begin(struct redis_store *store, const struct standing *standing)
     if (!whole)
         begin_at(store, standing);
     store->started = store->ready = true;
+    store->short_of_replicas = false;
     store->trouble = NULL;
     if (first && store->start_done)
         store->start_done(store->start_ctx, OK, &standing->bounds);

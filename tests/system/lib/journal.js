@@ -121,8 +121,8 @@ export class Journal {
     );
   }
 
-  // Lets the senders finish, and waits until everybody has seen everything. What there is, in order.
-  async settles(t) {
+  // Lets the senders finish, waits until everybody has seen everything, and judges.
+  async verify(t) {
     for (const sender of this.senders) sender.stop();
     for (const { finished, person } of this.senders)
       await within(finished, `the last message of ${person.name} is acknowledged`, SETTLE_MS);
@@ -132,17 +132,11 @@ export class Journal {
       await waitFor(hasSeenAll, `${follower.person.name} sees all`, SETTLE_MS);
     }
     assert.equal(all.length, this.acknowledged.length, 'there is nothing but what was acknowledged in the end');
-    t.diagnostic(`${all.length} messages acknowledged, ${this.retries} sent again, ${this.cuts} streams cut`);
-    return all;
-  }
-
-  // The same, and judges.
-  async verify(t) {
-    const all = await this.settles(t);
     await checkLog(all, this.senders, this.followers);
     for (const { person, gaps, stream } of this.followers) {
       const gapsNow = gaps + stream.stanzas.items.filter(({ type }) => type === 'gap').length;
       assert.equal(gapsNow, 0, `${person.name} was told of no gap`);
     }
+    t.diagnostic(`${all.length} messages acknowledged, ${this.retries} sent again, ${this.cuts} streams cut`);
   }
 }
