@@ -15,6 +15,7 @@
 #include <sys/resource.h>
 
 #include "adapters/nereid/nereid.h"
+#include "adapters/socketio/socketio.h"
 #include "admin/admin.h"
 #include "auth/auth.h"
 #include "base/log.h"
@@ -42,6 +43,7 @@ struct gateway {
     struct store *store;
     struct hub *hub;
     struct nereid *nereid;
+    struct socketio *socketio; /* null: not spoken */
     struct statics *statics;
     struct admin admin;
     struct front http;
@@ -178,6 +180,63 @@ static struct nereid *make_nereid(struct gateway *gateway)
     return nereid_new(&nereid, gateway->hub, gateway->loop, gateway->conns);
 }
 
+static bool has_demo(const struct options *options)
+{
+    for (unsigned i = 0; i < options->auth.methods.count; i++)
+        if (options->auth.methods.items[i] == CONF_AUTH_DEMO)
+            return true;
+    return false;
+}
+
+static struct engine_options engine_options_of(const struct options *options)
+{
+    return (struct engine_options){
+        .path = options->socketio.path,
+        .allow_old = options->socketio.old_clients,
+        .jsonp = options->socketio.jsonp,
+        .ping_interval_ms = options->socketio.ping_interval_ms,
+        .ping_timeout_ms = options->socketio.ping_timeout_ms,
+        .upgrade_timeout_ms = options->socketio.upgrade_timeout_ms,
+        .payload_bytes = options->socketio.max_payload_bytes,
+        .payload_packets = options->socketio.packets,
+        .fragments = options->socketio.fragments,
+        .sessions = options->socketio.sessions,
+        .sessions_per_address = options->socketio.sessions_per_address,
+        .queue_bytes = options->limits.queue_bytes,
+    };
+}
+
+static bool make_socketio(struct gateway *gateway)
+{
+    const struct options *options = gateway->options;
+    const struct store_ops *store = gateway->store->ops;
+    bool demo = has_demo(options);
+    struct socketio_options socketio = {
+        .engine = engine_options_of(options),
+        .legacy = options->socketio.legacy,
+        .connect_timeout_ms = options->socketio.connect_timeout_ms,
+        .attachments = options->socketio.attachments,
+        .rooms = options->socketio.rooms,
+        .json_depth = options->limits.json_depth,
+        .recovery_ms = options->socketio.recovery ? options->socketio.recovery_time_ms : 0,
+        .recovery_events = options->socketio.recovery_events,
+        .bundles = if_set(options->socketio.client),
+        .redis_prefix = options->socketio.redis_prefix,
+        .entity_prefix = options->nereid.entity_prefix,
+        .maxtalk_trust_username = options->maxtalk.trust_username || demo,
+        .messaging_authenticate_ms = options->messaging.authenticate_time_ms,
+        .sockets_room = options->sockets.room,
+        .sockets_guests =
+            options->sockets.guests == CONF_GUESTS_YES || (options->sockets.guests == CONF_GUESTS_DEMO && demo),
+        .demo = demo,
+    };
+    if (!options->socketio.path[0])
+        return true;
+    gateway->socketio = socketio_new(&socketio, socketio_apps, gateway->hub, gateway->auth,
+                                     store->bus ? store->bus(gateway->store) : NULL, gateway->loop, gateway->conns);
+    return gateway->socketio != NULL;
+}
+
 static struct http_limits http_limits_of(const struct options *options)
 {
     size_t header_bytes = options->limits.header_bytes;
@@ -266,7 +325,13 @@ static bool make_parts(struct gateway *gateway)
     return (gateway->loop = loop_new()) && (gateway->peers = peers_new(peer_limits)) &&
            (gateway->conns = conns_new(gateway->loop, conn_limits)) &&
            (gateway->auth = make_auth(options, gateway->loop)) && make_store(gateway) &&
-           (gateway->hub = make_hub(gateway)) && (gateway->nereid = make_nereid(gateway));
+           (gateway->hub = make_hub(gateway)) && (gateway->nereid = make_nereid(gateway)) && make_socketio(gateway);
+}
+
+static bool mount_socketio(struct gateway *gateway)
+{
+    return !gateway->socketio || (socketio_mount(gateway->socketio, gateway->http.router) == OK &&
+                                  socketio_mount_emit(gateway->socketio, gateway->operators.router) == OK);
 }
 
 static bool make_fronts(struct gateway *gateway)
@@ -279,7 +344,7 @@ static bool make_fronts(struct gateway *gateway)
     return open_front(gateway, &gateway->http, "http", &clients) &&
            nereid_mount(gateway->nereid, gateway->http.router) == OK && open_pages(gateway) &&
            open_front(gateway, &gateway->operators, "admin", &operators) &&
-           admin_mount(&gateway->admin, gateway->operators.router) == OK;
+           admin_mount(&gateway->admin, gateway->operators.router) == OK && mount_socketio(gateway);
 }
 
 struct gateway *gateway_new(const struct options *options)
@@ -340,6 +405,8 @@ static void drain(struct gateway *gateway)
     close_listeners(gateway);
     hub_shut(gateway->hub, ERR_SHUTTING_DOWN);
     nereid_shut(gateway->nereid);
+    if (gateway->socketio)
+        socketio_shut(gateway->socketio);
     http_server_drain(gateway->http.server, front_drained, &gateway->http);
     http_server_drain(gateway->operators.server, front_drained, &gateway->operators);
     timer_set(loop_timers(gateway->loop), &gateway->drain_timer,
@@ -529,6 +596,7 @@ void gateway_free(struct gateway *gateway)
     router_free(gateway->operators.router);
     statics_close(gateway->statics);
     nereid_free(gateway->nereid);
+    socketio_free(gateway->socketio);
     if (gateway->hub)
         hub_free(gateway->hub);
     conns_free(gateway->conns);

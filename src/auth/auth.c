@@ -152,6 +152,8 @@ static void log_refusal(const struct attempt *attempt, const struct answer *answ
 
 void attempt_finish(const struct attempt *attempt, const struct answer *answer)
 {
+    if (answer->err && attempt->credentials->ret_reason)
+        *attempt->credentials->ret_reason = answer->reason;
     switch (answer->err) {
     case OK:
     case ERR_SHUTTING_DOWN: break;
@@ -225,6 +227,7 @@ enum verdict answer_accept(struct answer *answer, struct span user, struct span 
     answer->err = OK;
     answer->retry_after_s = 0;
     answer->reason = NULL;
+    answer->identity.expires_us = 0;
     answer->identity.user = copy_into(answer->user, user);
     answer->identity.name = copy_into(answer->name, name_valid(name) ? name : (struct span){0});
     return VERDICT_ACCEPTED;

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "auth/base64.h"
+#include "base/base64.h"
 #include "auth/jwt_key.h"
 #include "auth/login.h"
 #include "auth/method.h"
@@ -275,6 +275,7 @@ static struct span claim_user(const json_t *claims, const char *name, char numbe
     return span_of(number);
 }
 
+/* The claims have been checked. */
 static enum verdict accept_claims(const struct jwt *jwt, const json_t *claims, struct answer *answer)
 {
     char number[NUMBER_SIZE];
@@ -284,7 +285,11 @@ static enum verdict accept_claims(const struct jwt *jwt, const json_t *claims, s
     struct span name = {0};
     if (jwt->name_claim)
         name = json_text(claims, jwt->name_claim);
-    return answer_accept(answer, user, name);
+    int64_t expires_ms = 0;
+    (void)claim_date(claims, "exp", &expires_ms);
+    enum verdict verdict = answer_accept(answer, user, name);
+    answer->identity.expires_us = (expires_ms + jwt->skew_ms) * 1000;
+    return verdict;
 }
 
 /* --- checking --------------------------------------------------------------------------------------------------- */

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "auth/base64.h"
+#include "base/base64.h"
 #include "base/utf8.h"
 
 bool scheme_value(struct span authorization, const char *scheme, struct span *ret_value)

@@ -40,7 +40,8 @@ enum err json_parse(struct span text, unsigned depth_max, json_t **ret_json)
 {
     if (!utf8_valid(text))
         return ERR_BAD_UTF8;
-    if (!depth_within(text, depth_max))
+    /* jansson 2.14 passes over a NUL behind a number or a literal. */
+    if (!depth_within(text, depth_max) || span_has(text, '\0'))
         return ERR_BAD_JSON;
     json_error_t error;
     json_t *json = json_loadb(text.data ? text.data : "", text.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);

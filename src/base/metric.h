@@ -41,8 +41,40 @@
     ROW(METRIC_LIMIT_TOKENS, COUNTER, "nereidd_limit_hits_total", "limit=\"token_rate\"", "")                          \
     ROW(METRIC_LIMIT_LOGINS, COUNTER, "nereidd_limit_hits_total", "limit=\"login_failures\"", "")                      \
     ROW(METRIC_LIMIT_PROBES, COUNTER, "nereidd_limit_hits_total", "limit=\"probe_rate\"", "")                          \
+    ROW(METRIC_LIMIT_ENGINE_SESSIONS, COUNTER, "nereidd_limit_hits_total", "limit=\"socketio_sessions\"", "")          \
+    ROW(METRIC_LIMIT_ENGINE_ADDRESS, COUNTER, "nereidd_limit_hits_total", "limit=\"socketio_sessions_per_address\"",   \
+        "")                                                                                                            \
+    ROW(METRIC_LIMIT_ENGINE_PAYLOAD, COUNTER, "nereidd_limit_hits_total", "limit=\"socketio_max_payload\"", "")        \
+    ROW(METRIC_LIMIT_ENGINE_PACKETS, COUNTER, "nereidd_limit_hits_total", "limit=\"socketio_packets\"", "")            \
+    ROW(METRIC_LIMIT_SOCKETIO_ATTACHMENTS, COUNTER, "nereidd_limit_hits_total", "limit=\"socketio_attachments\"", "")  \
+    ROW(METRIC_LIMIT_SOCKETIO_ROOMS, COUNTER, "nereidd_limit_hits_total", "limit=\"socketio_rooms\"", "")              \
+    ROW(METRIC_LIMIT_SOCKETIO_CONNECT, COUNTER, "nereidd_limit_hits_total", "limit=\"socketio_connect_timeout\"", "")  \
+    ROW(METRIC_LIMIT_AUTHENTICATE, COUNTER, "nereidd_limit_hits_total", "limit=\"messaging_authenticate_time\"", "")   \
     ROW(METRIC_SESSIONS_STREAM, GAUGE, "nereidd_sessions", "protocol=\"nereid-stream\"", "Attached sessions")          \
     ROW(METRIC_SESSIONS_POLL, GAUGE, "nereidd_sessions", "protocol=\"nereid-poll\"", "")                               \
+    ROW(METRIC_SESSIONS_SOCKETIO, GAUGE, "nereidd_sessions", "protocol=\"socketio\"", "")                              \
+    ROW(METRIC_ENGINE_POLLING, GAUGE, "nereidd_socketio_connections", "transport=\"polling\"",                         \
+        "Connections of Socket.IO clients")                                                                            \
+    ROW(METRIC_ENGINE_WEBSOCKET, GAUGE, "nereidd_socketio_connections", "transport=\"websocket\"", "")                 \
+    ROW(METRIC_LEGACY_POLLING, GAUGE, "nereidd_socketio_connections", "transport=\"0.9-polling\"", "")                 \
+    ROW(METRIC_LEGACY_WEBSOCKET, GAUGE, "nereidd_socketio_connections", "transport=\"0.9-websocket\"", "")             \
+    ROW(METRIC_SOCKETS, GAUGE, "nereidd_socketio_sockets", "",                                                         \
+        "Connected sockets, one for each namespace of a client")                                                       \
+    ROW(METRIC_ENGINE_UPGRADES, COUNTER, "nereidd_socketio_upgrades_total", "", "Connections upgraded to WebSocket")   \
+    ROW(METRIC_ENGINE_PING_TIMEOUTS, COUNTER, "nereidd_socketio_ended_total", "why=\"ping_timeout\"",                  \
+        "Connections of Socket.IO clients that ended badly")                                                           \
+    ROW(METRIC_ENGINE_PARSE_ERRORS, COUNTER, "nereidd_socketio_ended_total", "why=\"parse_error\"", "")                \
+    ROW(METRIC_ENGINE_ERRORS, COUNTER, "nereidd_socketio_ended_total", "why=\"transport_error\"", "")                  \
+    ROW(METRIC_SOCKETIO_EVENTS_IN, COUNTER, "nereidd_socketio_events_total", "way=\"in\"", "Events of Socket.IO")      \
+    ROW(METRIC_SOCKETIO_EVENTS_OUT, COUNTER, "nereidd_socketio_events_total", "way=\"out\"", "")                       \
+    ROW(METRIC_REMOTE_IN, COUNTER, "nereidd_socketio_remote_total", "way=\"in\"",                                      \
+        "Broadcasts heard from, and told to, other servers and emitters on Redis")                                     \
+    ROW(METRIC_REMOTE_OUT, COUNTER, "nereidd_socketio_remote_total", "way=\"out\"", "")                                \
+    ROW(METRIC_REMOTE_BAD, COUNTER, "nereidd_socketio_remote_bad_total", "",                                           \
+        "Broadcasts on Redis that could not be read or sent")                                                          \
+    ROW(METRIC_RELAY_OUT, COUNTER, "nereidd_socketio_relayed_total", "way=\"out\"",                                    \
+        "Polls passed on to other nodes, and answered for them")                                                       \
+    ROW(METRIC_RELAY_IN, COUNTER, "nereidd_socketio_relayed_total", "way=\"in\"", "")                                  \
     ROW(METRIC_USERS, GAUGE, "nereidd_users", "", "Users in memory")                                                   \
     ROW(METRIC_THREADS, GAUGE, "nereidd_threads", "", "Threads in memory")                                             \
     ROW(METRIC_MESSAGES_IN, COUNTER, "nereidd_messages_in_total", "", "Messages acknowledged to their senders")        \
@@ -60,6 +92,8 @@
     ROW(METRIC_REDIS_ERRORS, COUNTER, "nereidd_redis_errors_total", "", "Error replies of Redis, and senseless ones")  \
     ROW(METRIC_REDIS_SKIPPED, COUNTER, "nereidd_redis_skipped_total", "",                                              \
         "Entries and events in Redis that nereidd cannot read")                                                        \
+    ROW(METRIC_BUS_LOST, COUNTER, "nereidd_redis_channels_lost_total", "",                                             \
+        "Times the connection for channels was lost, and what was said there meanwhile")                               \
     ROW(METRIC_REDIS_TIME, HISTOGRAM, "nereidd_redis_call_seconds", "", "Time from a call of the store to its answer") \
     ROW(METRIC_LOGIN_FAILURES, COUNTER, "nereidd_login_failures_total", "", "Logins that failed")
 

@@ -200,6 +200,18 @@ static bool is_store_url(struct span text)
     return false;
 }
 
+/* Segments of what need not be escaped. */
+static bool is_url_path(struct span text)
+{
+    if (text.len == 0)
+        return true;
+    for (size_t i = 0; i < text.len; i++)
+        if (text.data[i] == '/' && (i + 1 == text.len || text.data[i + 1] == '/'))
+            return false;
+    return text.data[0] == '/' && is_made_of(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+                                                   "-._~/");
+}
+
 static bool is_anything(struct span text)
 {
     (void)text;
@@ -236,5 +248,7 @@ const struct form form_store_url = {
     "sqlite:PATH, redis://HOST, redis+unix:PATH or redis+sentinel://HOST,.../MASTER",
     true,
 };
+const struct form form_url_path = {is_url_path, "a path such as /socket.io", "paths such as /socket.io", false};
+const struct form form_text = {is_something, "a text that is not empty", "texts that are not empty", false};
 const struct form form_path = {is_anything, "a path", "paths", false};
 const struct form form_claim = {is_something, "the name of a claim", "names of claims", false};

@@ -14,6 +14,7 @@ WORDS_OF(conf_auth_method, CONF_AUTH_METHOD_WORDS)
 WORDS_OF(conf_jwt_algorithm, CONF_JWT_ALGORITHM_WORDS)
 WORDS_OF(conf_dialect, CONF_DIALECT_WORDS)
 WORDS_OF(conf_friends, CONF_FRIENDS_WORDS)
+WORDS_OF(conf_guests, CONF_GUESTS_WORDS)
 WORDS_OF(log_level, LOG_LEVEL_WORDS)
 WORDS_OF(log_format, LOG_FORMAT_WORDS)
 #undef WORD

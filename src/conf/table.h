@@ -32,6 +32,11 @@
 #else
 #define DEFAULT_WWW "www"
 #endif
+#ifdef PKGDATADIR
+#define DEFAULT_CLIENT PKGDATADIR "/socket.io"
+#else
+#define DEFAULT_CLIENT ""
+#endif
 #ifdef STATEDIR
 #define DEFAULT_STORE "sqlite:" STATEDIR "/chat.db"
 #else
@@ -138,6 +143,66 @@ ROW(nereid, entity_prefix, TEXT, ANY, "nereid.user,",
     "What stands before the user in the entity of a presence.")
 END(nereid)
 
+SECTION(socketio, "Socket.IO")
+ROW(socketio, path, TEXT, FORM(url_path), "/socket.io",
+    "Where Socket.IO is served. Empty: nowhere.")
+ROW(socketio, old_clients, FLAG, ANY, "yes",
+    "Whether clients 1.x and 2.x are served (revisions 3 and 2 of Engine.IO).")
+ROW(socketio, legacy, FLAG, ANY, "yes",
+    "Whether clients 0.9 are served.")
+ROW(socketio, jsonp, FLAG, ANY, "no",
+    "Whether old clients may poll by script elements (JSONP), which any page can do: only for those without a login.")
+ROW(socketio, client, TEXT, FORM(path), DEFAULT_CLIENT,
+    "Folder of the client's bundles, socket.io.js and its like, served under socketio.path. Empty: none are.")
+ROW(socketio, ping_interval, DURATION, RANGE("50ms", "10m"), "25s",
+    "How often a client is asked whether it is there.")
+ROW(socketio, ping_timeout, DURATION, RANGE("50ms", "10m"), "20s",
+    "How long it may take to answer.")
+ROW(socketio, upgrade_timeout, DURATION, RANGE("50ms", "10m"), "10s",
+    "How long an upgrade from polling to WebSocket may take.")
+ROW(socketio, connect_timeout, DURATION, RANGE("50ms", "10m"), "45s",
+    "Within this time a client must have connected to a namespace.")
+ROW(socketio, max_payload, SIZE, RANGE("1K", "64M"), "1000000",
+    "The longest message, and the longest body of a request, from a client.")
+ROW(socketio, packets, COUNT, RANGE("1", "1000000"), "10000",
+    "Packets in one request.")
+ROW(socketio, fragments, COUNT, RANGE("1", "100000"), "64",
+    "Fragments of one WebSocket message.")
+ROW(socketio, attachments, COUNT, RANGE("0", "10"), "10",
+    "Binary attachments of one event.")
+ROW(socketio, sessions, COUNT, RANGE("1", "1000000"), "20000",
+    "Socket.IO clients in all. Above: 503.")
+ROW(socketio, sessions_per_address, COUNT, RANGE("0", "1000000"), "0",
+    "Socket.IO clients of one address. Above: 429. 0 means no limit: behind a proxy all clients share its address.")
+ROW(socketio, rooms, COUNT, RANGE("1", "1000000"), "64",
+    "Rooms that one socket may be in, beside the one of its own id.")
+ROW(socketio, recovery, FLAG, ANY, "no",
+    "Whether a client that lost its connection may come back as if it had not (connection state recovery of clients 4.6 and newer).")
+ROW(socketio, recovery_time, DURATION, RANGE("1s", "1d"), "2m",
+    "How long it may take to come back.")
+ROW(socketio, recovery_events, COUNT, RANGE("1", "1000000"), "10000",
+    "How many events of a namespace are kept for those who may come back.")
+ROW(socketio, redis_prefix, TEXT, FORM(text), "socket.io",
+    "With a Redis store: the beginning of the channels on which emitters and other servers of Socket.IO broadcast.")
+END(socketio)
+
+SECTION(maxtalk, "The application maxtalk, on the namespace /max")
+ROW(maxtalk, trust_username, FLAG, ANY, "no",
+    "Whether a bare user name is believed. Always so while auth.methods has demo.")
+END(maxtalk)
+
+SECTION(messaging, "The application messaging, on the namespace /")
+ROW(messaging, authenticate_time, DURATION, RANGE("50ms", "1h"), "15s",
+    "Within this time a socket must have authenticated or registered.")
+END(messaging)
+
+SECTION(sockets, "The application Sockets, on the namespace /")
+ROW(sockets, room, TEXT, FORM(text), "lobby",
+    "The room in which its users meet.")
+ROW(sockets, guests, WORD, CHOICE(conf_guests, CONF_GUESTS_WORDS), "demo",
+    "Whether those without a login may register under a name of their choice: yes, no, or demo, which is yes while auth.methods has demo.")
+END(sockets)
+
 SECTION(presence, "Who is there")
 ROW(presence, grace, DURATION, RANGE("0", "10m"), "10s",
     "How long a user still counts as available after the last session has left.")
@@ -210,4 +275,5 @@ END(log)
 #undef CHOICE
 #undef FORM
 #undef DEFAULT_WWW
+#undef DEFAULT_CLIENT
 #undef DEFAULT_STORE

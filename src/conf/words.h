@@ -36,6 +36,11 @@
     WORD(CONF_FRIENDS_EVERYONE, "everyone")                                                                            \
     WORD(CONF_FRIENDS_THREADS, "threads")
 
+#define CONF_GUESTS_WORDS(WORD)                                                                                        \
+    WORD(CONF_GUESTS_DEMO, "demo")                                                                                     \
+    WORD(CONF_GUESTS_YES, "yes")                                                                                       \
+    WORD(CONF_GUESTS_NO, "no")
+
 #define LOG_LEVEL_WORDS(WORD)                                                                                          \
     WORD(LOG_DEBUG, "debug")                                                                                           \
     WORD(LOG_INFO, "info")                                                                                             \
@@ -52,6 +57,7 @@ enum conf_auth_method { CONF_AUTH_METHOD_WORDS(WORD) };
 enum conf_jwt_algorithm { CONF_JWT_ALGORITHM_WORDS(WORD) };
 enum conf_dialect { CONF_DIALECT_WORDS(WORD) };
 enum conf_friends { CONF_FRIENDS_WORDS(WORD) };
+enum conf_guests { CONF_GUESTS_WORDS(WORD) };
 #undef WORD
 
 #endif

@@ -2,9 +2,9 @@
 /*
  * The authentication port: who is calling.
  *
- * A chain of methods is asked in the configured order. Each either knows nothing of the credentials (the next is asked), or says who it is, or
- * refuses. The answer comes through `done`, on the loop thread, perhaps before `auth_check` returns (most methods), perhaps later (a password hash
- * on a worker).
+ * A chain of methods is asked in the configured order. Each either knows nothing of the credentials (the next is
+ * asked), or says who it is, or refuses. The answer comes through `done`, on the loop thread, perhaps before
+ * `auth_check` returns (most methods), perhaps later (a password hash on a worker).
  */
 #ifndef CORE_AUTH_H
 #define CORE_AUTH_H
@@ -23,6 +23,9 @@ struct credentials {
     struct span authorization; /* the Authorization header's value; empty: none */
     /* The value of header `name` (any case), empty where there is none or more than one. */
     struct span (*header)(const struct credentials *credentials, const char *name);
+    /* Where to say why, before `done`, if they are refused: a static sentence. Untouched otherwise, or where there
+     * were no credentials. Null: nobody wants to know. */
+    const char **ret_reason;
 };
 
 struct identity {
@@ -31,8 +34,8 @@ struct identity {
     int64_t expires_us; /* wall clock; 0: as long as it is asked for each time */
 };
 
-/* ERR_UNAUTHORIZED: nobody. ERR_TOO_MANY: too many failures from this address; `retry_after_s` says when to come back. ERR_NO_MEMORY, ERR_SHUTTING_DOWN. `identity` lives until
- * `done` returns and is null on error. */
+/* ERR_UNAUTHORIZED: nobody. ERR_TOO_MANY: too many failures from this address; `retry_after_s` says when to come back.
+ * ERR_NO_MEMORY, ERR_SHUTTING_DOWN. `identity` lives until `done` returns and is null on error. */
 typedef void auth_done(void *ctx, enum err err, const struct identity *identity, unsigned retry_after_s);
 
 void auth_check(struct auth *auth, const struct credentials *credentials, auth_done *done, void *ctx);

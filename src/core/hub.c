@@ -321,6 +321,13 @@ static struct message *message_of(const struct hub *hub, const struct message_fi
     return message_new(&complete);
 }
 
+unsigned hub_pace(struct hub *hub, struct span user)
+{
+    unsigned wait_s = rate_take(hub->sends, user, clock_now_ms(hub->clock));
+    metric_add(METRIC_LIMIT_SENDS, wait_s ? 1 : 0);
+    return wait_s;
+}
+
 enum err hub_send(struct hub *hub, const struct message_fields *fields, store_append_done *done, void *ctx,
                   struct refusal *ret_refusal)
 {
@@ -329,8 +336,7 @@ enum err hub_send(struct hub *hub, const struct message_fields *fields, store_ap
     if (!err)
         err = check_message(hub, fields, &refusal.field);
     if (!err) {
-        refusal = (struct refusal){.retry_s = rate_take(hub->sends, fields->sender, clock_now_ms(hub->clock))};
-        metric_add(METRIC_LIMIT_SENDS, refusal.retry_s ? 1 : 0);
+        refusal = (struct refusal){.retry_s = hub_pace(hub, fields->sender)};
         err = refusal.retry_s ? ERR_TOO_MANY : OK;
     }
     if (err) {

@@ -7,14 +7,16 @@
  *
  * Threads: everything here belongs to the loop thread. Nothing blocks.
  *
- * Answers: a call that needs the store takes `done` and `ctx`. If it returns an error, nothing was done and `done` is not called. If it
- * returns OK, `done` is called exactly once; where the answer is known at once that may be before the call returns. What `done` is given lives until
- * it returns. Errors that any `done` may report: ERR_STORE, ERR_STORE_FULL, ERR_NO_MEMORY; a call may return ERR_STORE as well (hub_start).
+ * Answers: a call that needs the store takes `done` and `ctx`. If it returns an error, nothing was done and `done` is
+ * not called. If it returns OK, `done` is called exactly once; where the answer is known at once that may be before
+ * the call returns. What `done` is given lives until it returns. Errors that any `done` may report: ERR_STORE,
+ * ERR_STORE_FULL, ERR_NO_MEMORY; a call may return ERR_STORE as well (hub_start).
  *
- * Text: user ids, names and rooms are checked here (printable UTF-8, bounded); messages are checked by hub_send. Spans are copied.
+ * Text: user ids, names and rooms are checked here (printable UTF-8, bounded); messages are checked by hub_send. Spans
+ * are copied.
  *
- * Nodes: other processes may work on the same store. Then a user is available while they have sessions anywhere, and changes that are
- * made here are told when the store announces them to all.
+ * Nodes: other processes may work on the same store. Then a user is available while they have sessions anywhere, and
+ * changes that are made here are told when the store announces them to all.
  *
  * Time: from the clock port; `hub_tick` must be called at the end of every turn in which anything happened.
  */
@@ -61,9 +63,9 @@ struct hub_options {
 struct hub *hub_new(const struct hub_options *options, struct store *store, struct timers *timers,
                     const struct clock *clock) must_check;
 
-/* Starts the store and loads what the hub must know; `done` says whether it can serve. That may take as long as the store is away. Until
- * then, and for good if it fails, whatever needs the store is answered with ERR_STORE at once; the same while the hub loads anew because
- * the store was reset. `done` is not called if the hub is freed before. */
+/* Starts the store and loads what the hub must know; `done` says whether it can serve. That may take as long as the
+ * store is away. Until then, and for good if it fails, whatever needs the store is answered with ERR_STORE at once;
+ * the same while the hub loads anew because the store was reset. `done` is not called if the hub is freed before. */
 void hub_start(struct hub *hub, store_done *done, void *ctx);
 
 /* Ends every session with `why`; new ones are refused with it. */
@@ -85,18 +87,25 @@ bool hub_ready(const struct hub *hub, const char **ret_reason);
 
 typedef void hub_user_done(void *ctx, enum err err, struct user *user);
 
-/* Makes the user known if they are not, brings them and their threads into memory and pins them there. A `name` that is not empty becomes
- * their display name. On OK pair with hub_user_close. ERR_BAD_FIELD: not an acceptable id or name. */
+/* Makes the user known if they are not, brings them and their threads into memory and pins them there. A `name` that
+ * is not empty becomes their display name. On OK pair with hub_user_close. ERR_BAD_FIELD: not an acceptable id or
+ * name. */
 enum err hub_user_open(struct hub *hub, struct span id, struct span name, hub_user_done *done, void *ctx) must_check;
 void hub_user_close(struct user *user);
 
 /* How they are now; lives until the next call into the hub. */
 struct presence user_presence(const struct user *user);
 
+/* Whether a name is that of anybody but `self` (a user id, known or not): their id, or their display name, which is
+ * looked for only among those in memory (with FRIENDS_EVERYONE these are all). */
+typedef void hub_name_done(void *ctx, enum err err, bool is_id, bool is_display_name);
+enum err hub_name_find(struct hub *hub, struct span name, struct span self, hub_name_done *done, void *ctx) must_check;
+
 /* Calls `visit` for each friend of `user`, without themselves, in no particular order. */
 void hub_friends(struct user *user, void (*visit)(void *ctx, const struct presence *friend), void *ctx);
 
-/* Sets show and status, durably, and tells friends: at the end of the turn, or when the store announces it. ERR_BAD_FIELD: status is too long or not valid UTF-8. The user stays pinned by the caller. */
+/* Sets show and status, durably, and tells friends: at the end of the turn, or when the store announces it.
+ * ERR_BAD_FIELD: status is too long or not valid UTF-8. The user stays pinned by the caller. */
 enum err hub_presence_set(struct user *user, enum show show, struct span status, store_done *done,
                           void *ctx) must_check;
 
@@ -104,17 +113,18 @@ enum err hub_presence_set(struct user *user, enum show show, struct span status,
 
 struct session;
 
-/* None of these may free the session: not before the turn has ended. */
+/* None of these may free the session, or any other: not before the turn has ended. */
 struct session_ops {
     enum metric gauge; /* counts the protocol's attached sessions */
 
-    /* Something to show. May detach this session, no other. */
+    /* Something to show. May detach this session and others, attach none. */
     void (*event)(struct session *session, struct event *event);
 
     /* What had been missed has been shown; with `more`, only a part of it, and hub_continue asks for the next part. */
     void (*settled)(struct session *session, bool more);
 
-    /* The hub has detached the session: ERR_NO_TOKEN (expired or revoked), ERR_SHUTTING_DOWN, ERR_STORE… May detach no other. */
+    /* The hub has detached the session: ERR_NO_TOKEN (expired or revoked), ERR_SHUTTING_DOWN, ERR_STORE… May detach
+     * others. Its user is still in memory until this returns. */
     void (*close)(struct session *session, enum err why);
 };
 
@@ -133,8 +143,8 @@ struct session {
     enum { SESSION_DETACHED, SESSION_FRESH, SESSION_REPLAY, SESSION_PAUSED, SESSION_LIVE } state;
     bool resume; /* starts with what came after `cursor` */
 
-    /* While ops->event gives what the session itself asked for: a presence snapshot, missed messages. No more of that comes than there are friends,
-     * or than a page holds, before the session goes on. */
+    /* While ops->event gives what the session itself asked for: a presence snapshot, missed messages. No more of that
+     * comes than there are friends, or than a page holds, before the session goes on. */
     bool catching_up;
 };
 
@@ -147,13 +157,16 @@ struct attach {
     int64_t token_expires_us;
 };
 
-/* Attaches a session to an opened user; the session keeps them in memory by itself. What it shows comes at the end of the turn: first the presence of
- * friends and of the user (unless presence_mark says that it is known), then what was missed, then what happens. Without `resume`, what happens from
- * now on. Errors: ERR_TOO_MANY_SESSIONS (of the user, or of the token), ERR_NO_TOKEN (revoked since it was checked), ERR_SHUTTING_DOWN, ERR_NO_MEMORY; the session is not attached. */
+/* Attaches a session to an opened user; the session keeps them in memory by itself. What it shows comes at the end of
+ * the turn: first the presence of friends and of the user (unless presence_mark says that it is known), then what was
+ * missed, then what happens. Without `resume`, what happens from now on. Errors: ERR_TOO_MANY_SESSIONS (of the user,
+ * or of the token), ERR_NO_TOKEN (revoked since it was checked), ERR_SHUTTING_DOWN, ERR_NO_MEMORY; the session is not
+ * attached. */
 enum err hub_attach(struct session *session, const struct session_ops *ops, struct user *user,
                     const struct attach *attach) must_check;
 
-/* Whether hub_attach would take a session of this user, opened with this token (null: by login), at the moment. Errors as there. */
+/* Whether hub_attach would take a session of this user, opened with this token (null: by login), at the moment. Errors
+ * as there. */
 enum err hub_may_attach(const struct user *user, const struct id *token) must_check;
 
 /* No callback comes after this. No effect on a session that is not attached. */
@@ -165,7 +178,8 @@ void hub_continue(struct session *session);
 /* Where the client would resume after all it was given so far; of a detached session, what it was given until then. */
 struct cursor session_cursor(const struct session *session);
 
-/* The presence mark for the client of a session, after all it was given so far; of a detached session, what it was given until then. */
+/* The presence mark for the client of a session, after all it was given so far; of a detached session, what it was
+ * given until then. */
 int64_t session_presence_mark(const struct session *session);
 
 /* The presence mark for a client that has been given everything so far by a live session. */
@@ -185,13 +199,18 @@ struct refusal {
     unsigned retry_s; /* with ERR_TOO_MANY, when to come back */
 };
 
-/* Sends: `fields` without time; a nil id is replaced by a random one. ERR_BAD_FIELD, ERR_BAD_UTF8, ERR_TOO_LARGE (limits), ERR_TOO_MANY; *ret_refusal is
- * written then. `done` may report ERR_NO_THREAD, ERR_CONFLICT. Success means durable. */
+/* Sends: `fields` without time; a nil id is replaced by a random one. ERR_BAD_FIELD, ERR_BAD_UTF8, ERR_TOO_LARGE
+ * (limits), ERR_TOO_MANY; *ret_refusal is written then. `done` may report ERR_NO_THREAD, ERR_CONFLICT. Success means
+ * durable. */
 enum err hub_send(struct hub *hub, const struct message_fields *fields, store_append_done *done, void *ctx,
                   struct refusal *ret_refusal) must_check;
 
-/* Finds or makes the thread of `actor` and `users` (repeats are dropped), or, with a room name and no users, enters that room. Errors: ERR_NOT_FRIENDS,
- * ERR_BAD_FIELD (room name), ERR_TOO_MANY_MEMBERS. */
+/* Takes one from the rate that a user's messages have, for what is told to others without becoming a message. Returns
+ * 0, or the seconds until one may be taken. */
+unsigned hub_pace(struct hub *hub, struct span user) must_check;
+
+/* Finds or makes the thread of `actor` and `users` (repeats are dropped), or, with a room name and no users, enters
+ * that room. Errors: ERR_NOT_FRIENDS, ERR_BAD_FIELD (room name), ERR_TOO_MANY_MEMBERS. */
 enum err hub_thread_open(struct user *actor, const struct span *users, size_t count, struct span room,
                          store_thread_done *done, void *ctx) must_check;
 
@@ -204,9 +223,23 @@ enum err hub_member_add(struct user *actor, struct id thread, struct span user, 
 enum err hub_member_remove(struct user *actor, struct id thread, struct span user, store_thread_done *done,
                            void *ctx) must_check;
 
+/* A user leaves a thread, whether or not they are in memory. `done` may report ERR_NO_THREAD: they were in none
+ * such. */
+enum err hub_thread_leave(struct hub *hub, struct id thread, struct span user, store_thread_done *done,
+                          void *ctx) must_check;
+
 /* Calls `visit` for each member of a thread in memory (each thread of an attached user is), none if it is not. */
 void hub_members(const struct hub *hub, struct id thread, void (*visit)(void *ctx, struct span user, struct span name),
                  void *ctx);
+
+/* Calls `visit` for each thread of an opened user, or of one with a session, in no particular order. */
+void hub_user_threads(const struct user *user, void (*visit)(void *ctx, struct id thread), void *ctx);
+
+/* Whether an opened user, or one with a session, is in this thread. */
+bool hub_is_member(const struct user *user, struct id thread);
+
+/* The thread that is, or would be, the room of this name. */
+struct id hub_room_id(struct span room);
 
 /* The user's threads with their last messages; see store_ops. */
 void hub_threads(struct hub *hub, struct span user, store_threads_done *done, void *ctx);

@@ -6,8 +6,9 @@
  *                                   └──────> REPLAY <──> PAUSED (a page was shown, the client is taking it)
  *                                              └──────> LIVE
  *
- * While a session is replayed, live events pass it by. A page tells where the log stood when it was read; the session is live
- * once nothing has been delivered since then, and a live event it has already seen in a page is skipped by its cursor.
+ * While a session is replayed, live events pass it by. A page tells where the log stood when it was read; the session
+ * is live once nothing has been delivered since then, and a live event it has already seen in a page is skipped by its
+ * cursor.
  */
 #include "core/state.h"
 
@@ -118,8 +119,11 @@ void hub_detach(struct session *session)
         user_left(user);
 }
 
+/* One whose turn it was to end may have been detached by what another did when it ended. */
 void session_end(struct session *session, enum err why)
 {
+    if (!session_attached(session))
+        return;
     hub_detach(session);
     session->ops->close(session, why);
 }
@@ -170,8 +174,8 @@ void session_show_presence(struct session *session)
         session_end(session, ERR_NO_MEMORY);
 }
 
-/* Shows a session that comes with a mark what is new since then: with versions that need not be everybody. (Among fellows it does: to come into a
- * thread has no version.) */
+/* Shows a session that comes with a mark what is new since then: with versions that need not be everybody. (Among
+ * fellows it does: to come into a thread has no version.) */
 static void show_news(struct session *session)
 {
     const struct hub *hub = session->user->hub;
@@ -194,8 +198,8 @@ static bool knows_presence(const struct session *session)
     return mark && mark >= user_mark(session->user);
 }
 
-/* Those that are not live now are shown how everybody is when they are. For a client between two polls, or one that was last served by
- * another node, the log has to tell whether anybody came since (session_begin). */
+/* Those that are not live now are shown how everybody is when they are. For a client between two polls, or one that
+ * was last served by another node, the log has to tell whether anybody came since (session_begin). */
 void sessions_forget_marks(struct user *user)
 {
     for (struct session *session = user->sessions; session; session = session->next)

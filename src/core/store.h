@@ -29,6 +29,7 @@
 #include "core/message.h"
 
 struct store;
+struct bus;
 
 /* XMPP's show values (RFC 6121 section 4.7.2.1); the number is what stores keep. */
 #define SHOW_TABLE(ROW)                                                                                                \
@@ -227,6 +228,9 @@ struct store_ops {
 
     /* ERR_NO_TOKEN: unknown or expired. */
     void (*token_delete)(struct store *store, struct id token, store_done *done, void *ctx);
+
+    /* The bus to other nodes, which lives as long as the store; null, or a null op: there are none. */
+    struct bus *(*bus)(struct store *store);
 
     /* False while calls are likely to fail; *ret_reason is then a static sentence, for /readyz. */
     bool (*ready)(const struct store *store, const char **ret_reason);

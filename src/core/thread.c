@@ -2,8 +2,8 @@
 /*
  * Threads in memory: who gets a message.
  *
- * The store is the truth. A thread is read with the first active member and then follows the store's announcements; when
- * its last active member leaves memory, so does it.
+ * The store is the truth. A thread is read with the first active member and then follows the store's announcements;
+ * when its last active member leaves memory, so does it.
  */
 #include "core/state.h"
 
@@ -92,8 +92,8 @@ void threads_forget(struct hub *hub)
         thread_drop(hub, hub->threads);
 }
 
-/* The user of a record, as a stub if need be; null: no memory. Without versions, who is known already is at least as fresh as the
- * record; with them, the record may be ahead of what was announced. */
+/* The user of a record, as a stub if need be; null: no memory. Without versions, who is known already is at least as
+ * fresh as the record; with them, the record may be ahead of what was announced. */
 static struct user *get_fellow(struct hub *hub, const struct user_record *record)
 {
     struct user *user = user_get(hub, record->id);
@@ -140,8 +140,8 @@ static enum err thread_load(struct hub *hub, const struct thread_record *record)
     return err;
 }
 
-/* A thread that is in memory already is not older than the record: whether the user is in it has been seen to, and is not looked up in the
- * record, which may be from before they left. */
+/* A thread that is in memory already is not older than the record: whether the user is in it has been seen to, and is
+ * not looked up in the record, which may be from before they left. */
 enum err threads_load(struct user *user, const struct thread_record *records, size_t count)
 {
     enum err err = OK;
@@ -182,8 +182,8 @@ static void welcome_newcomers(struct hub *hub, const struct thread *thread, cons
         before[i].user->stamp = hub->stamp;
     for (uint32_t i = 0; i < thread->member_count; i++) {
         struct user *user = thread->members[i].user;
-        /* Whoever is not active here may be on another node. Where the thread is new in memory, those who are active here are newcomers
-         * themselves, and are shown all. */
+        /* Whoever is not active here may be on another node. Where the thread is new in memory, those who are active
+         * here are newcomers themselves, and are shown all. */
         bool is_seen = user->active || (hub->versioned && count);
         if (user->stamp == hub->stamp || !is_seen)
             continue;
@@ -222,7 +222,8 @@ static enum err thread_follow(struct hub *hub, struct thread *thread, const stru
     return err;
 }
 
-/* The thread could not follow the store: it goes, and its members start over, so that none of them misses a message in silence. */
+/* The thread could not follow the store: it goes, and its members start over, so that none of them misses a message in
+ * silence. */
 static void thread_lose(struct hub *hub, const struct thread_record *record, enum err why)
 {
     struct thread *thread = thread_find(hub, record->id);
@@ -286,7 +287,8 @@ static enum err ask_open(struct hub *hub, const struct thread_request *request, 
     return OK;
 }
 
-/* Copies `users` without repeats behind `actor`, no more than a thread may have. ERR_NOT_FRIENDS: one may not be talked to. */
+/* Copies `users` without repeats behind `actor`, no more than a thread may have. ERR_NOT_FRIENDS: one may not be
+ * talked to. */
 static enum err gather_users(struct user *actor, const struct span *users, size_t count, struct span *to,
                              size_t *ret_count)
 {
@@ -312,13 +314,18 @@ static enum err gather_users(struct user *actor, const struct span *users, size_
     return OK;
 }
 
+struct id hub_room_id(struct span room)
+{
+    return id_of_name(room_space, room);
+}
+
 static enum err open_room(struct user *actor, struct span room, store_thread_done *done, void *ctx)
 {
     struct hub *hub = actor->hub;
     if (room.len == 0 || room.len > ROOM_NAME_MAX || !utf8_printable(room))
         return ERR_BAD_FIELD;
     struct span self = user_id(actor);
-    struct thread_request request = {.id = id_of_name(room_space, room),
+    struct thread_request request = {.id = hub_room_id(room),
                                      .room = room,
                                      .users = &self,
                                      .user_count = 1,
@@ -399,10 +406,31 @@ enum err hub_member_remove(struct user *actor, struct id thread, struct span use
     return OK;
 }
 
+enum err hub_thread_leave(struct hub *hub, struct id thread, struct span user, store_thread_done *done, void *ctx)
+{
+    if (!hub_closed(hub))
+        hub->store->ops->member_remove(hub->store, thread, user, done, ctx);
+    return hub_closed(hub);
+}
+
 void hub_members(const struct hub *hub, struct id id, void (*visit)(void *ctx, struct span user, struct span name),
                  void *ctx)
 {
     const struct thread *thread = thread_find(hub, id);
     for (uint32_t i = 0; thread && i < thread->member_count; i++)
         visit(ctx, user_id(thread->members[i].user), span_of(thread->members[i].user->name));
+}
+
+void hub_user_threads(const struct user *user, void (*visit)(void *ctx, struct id thread), void *ctx)
+{
+    for (uint32_t i = 0; i < user->thread_count; i++)
+        visit(ctx, user->threads[i]->id);
+}
+
+bool hub_is_member(const struct user *user, struct id id)
+{
+    for (uint32_t i = 0; i < user->thread_count; i++)
+        if (id_equal(user->threads[i]->id, id))
+            return true;
+    return false;
 }

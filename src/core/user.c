@@ -2,9 +2,10 @@
 /*
  * Users in memory.
  *
- * Opening a user makes them known to the store and reads their threads, in that order; since the store answers in order and
- * announces changes in the same order, what was read and what is announced after fit together without a seam. Two openings
- * at once read the same twice, which is harmless: the first answer makes the user active, the second finds them so.
+ * Opening a user makes them known to the store and reads their threads, in that order; since the store answers in
+ * order and announces changes in the same order, what was read and what is announced after fit together without a
+ * seam. Two openings at once read the same twice, which is harmless: the first answer makes the user active, the
+ * second finds them so.
  */
 #include "core/state.h"
 
@@ -17,8 +18,8 @@
 /* How long a user stays in memory after the last request, at least: the next one is then cheap. */
 enum { LINGER_MS = 10000 };
 
-/* How long somebody is kept of whom nothing but a change was heard: longer than an answer of the store may be under way, for it may have
- * been made before that change. */
+/* How long somebody is kept of whom nothing but a change was heard: longer than an answer of the store may be under
+ * way, for it may have been made before that change. */
 enum { STRANGER_MS = 10000 };
 
 struct user *user_find(const struct hub *hub, struct span id)
@@ -111,7 +112,8 @@ enum err user_update(struct user *user, const struct user_record *record)
     bool done = (same_name || replace_text(&user->name, record->name)) &&
                 (same_status || replace_text(&user->status, record->status));
     bool same = done && user->known && same_name && same_status && same_rest;
-    /* Even with nothing new in it: it may be like what was known because it takes back what will not be told here any more. */
+    /* Even with nothing new in it: it may be like what was known because it takes back what will not be told here any
+     * more. */
     bool foreseen = record->version > user->hub->announced && record->version > user->version;
     user->known |= done;
     if (!user->known)
@@ -127,8 +129,8 @@ enum err user_update(struct user *user, const struct user_record *record)
     return done ? OK : ERR_NO_MEMORY;
 }
 
-/* Each announcement that leads to news is told, also where memory said it before: only what is told together with its version is known to
- * whoever holds that version as a mark, wherever they got it. */
+/* Each announcement that leads to news is told, also where memory said it before: only what is told together with its
+ * version is known to whoever holds that version as a mark, wherever they got it. */
 static void follow_user(struct user *user, const struct user_record *record)
 {
     bool untold = user->untold;
@@ -414,4 +416,64 @@ void users_lose(struct hub *hub, enum err why)
     presence_forget_snapshot(hub);
     HASH_ITER (hh, hub->users, user, next)
         user_lose(user);
+}
+
+/* --- whose a name is */
+
+struct naming {
+    hub_name_done *done;
+    void *ctx;
+    size_t len;
+    bool is_display_name;
+    char name[];
+};
+
+static bool is_display_name(const struct hub *hub, struct span name, struct span self)
+{
+    const struct user *user, *next;
+    HASH_ITER (hh, hub->users, user, next)
+        if (user->known && user->name && span_is(name, user->name) && !span_equal(user_id(user), self))
+            return true;
+    return false;
+}
+
+static void got_next_user(void *ctx, enum err err, const struct user_record *users, size_t count)
+{
+    struct naming *naming = ctx;
+    bool is_id = count && span_equal(users[0].id, (struct span){naming->name, naming->len});
+    naming->done(naming->ctx, err, is_id, naming->is_display_name);
+    free(naming);
+}
+
+/* The list of users begins after an id. The last thing before `name` in the order of bytes that could be one: what is
+ * like it up to a last byte one less, and goes on with a byte that no text has. */
+static void ask_for_id(struct hub *hub, struct naming *naming)
+{
+    char before[USER_ID_MAX + 1];
+    memcpy(before, naming->name, naming->len);
+    before[naming->len - 1]--;
+    before[naming->len] = (char)0xff;
+    hub->store->ops->users_list(hub->store, (struct span){before, naming->len + 1}, 1, got_next_user, naming);
+}
+
+enum err hub_name_find(struct hub *hub, struct span name, struct span self, hub_name_done *done, void *ctx)
+{
+    if (hub->shut || hub_closed(hub))
+        return hub->shut ? hub->shut : hub_closed(hub);
+    if (name.len == 0 || !is_name(name, USER_NAME_MAX))
+        return ERR_BAD_FIELD;
+    const struct user *user = user_find(hub, name);
+    bool display = is_display_name(hub, name, self);
+    bool is_known = user && user->known, is_self = span_equal(name, self);
+    if (is_known || is_self || hub->options.friends == FRIENDS_EVERYONE || name.len > USER_ID_MAX) {
+        done(ctx, OK, is_known && !is_self, display);
+        return OK;
+    }
+    struct naming *naming = malloc(sizeof(*naming) + name.len);
+    if (!naming)
+        return ERR_NO_MEMORY;
+    *naming = (struct naming){.done = done, .ctx = ctx, .len = name.len, .is_display_name = display};
+    memcpy(naming->name, name.data, name.len);
+    ask_for_id(hub, naming);
+    return OK;
 }

@@ -24,8 +24,9 @@ enum { DRAIN_REQUEST_MS = 1000 };
 
 static void on_deadline(struct timer *timer);
 
-struct client *client_new(struct http_server *server, int fd, struct peer *take_lease)
+struct client *client_new(struct shard *shard, int fd, struct peer *take_lease)
 {
+    struct http_server *server = shard->server;
     struct client *client = calloc(1, sizeof(*client));
     if (!client)
         return NULL;
@@ -34,6 +35,8 @@ struct client *client_new(struct http_server *server, int fd, struct peer *take_
         return NULL;
     }
     client->server = server;
+    client->shard = shard;
+    shard->client_count++;
     client->fd = fd;
     client->lease = take_lease;
     client->began_ms = loop_now_ms(server->loop);
@@ -82,6 +85,7 @@ void client_free(struct client *client)
     timer_fini(loop_timers(server->loop), &client->deadline);
     DL_DELETE(server->clients, client);
     server->client_count--;
+    client->shard->client_count--;
     free(client);
 }
 

@@ -72,7 +72,7 @@ static void answer_or_close(struct request *req, unsigned status, struct MHD_Res
 static void let_go(struct client *client)
 {
     (void)MHD_set_connection_option(client->connection, MHD_CONNECTION_OPTION_TIMEOUT, 1U);
-    client->server->due = true;
+    shard_due(client->shard);
 }
 
 static ssize_t on_head_sent(void *ctx, uint64_t at unused_arg, char *buffer unused_arg, size_t size unused_arg)
@@ -111,7 +111,7 @@ static void on_upgraded(void *ctx, struct MHD_Connection *connection unused_arg,
                         struct MHD_UpgradeResponseHandle *upgrade)
 {
     struct request *req = ctx;
-    struct http_server *server = req->client->server;
+    struct shard *shard = req->client->shard;
     take_socket(req);
     if (input_len)
         req->handoff.input = request_copy(req, (struct span){input, input_len});
@@ -120,7 +120,7 @@ static void on_upgraded(void *ctx, struct MHD_Connection *connection unused_arg,
         req->handoff_err = ERR_NO_MEMORY;
     }
     (void)MHD_upgrade_action(upgrade, MHD_UPGRADE_ACTION_CLOSE);
-    server->due = true;
+    shard_due(shard);
 }
 
 void request_upgrade(struct request *req, const char *protocol, const struct http_header *headers,

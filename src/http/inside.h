@@ -2,7 +2,10 @@
 /*
  * What the files of this folder know of each other, and nobody else.
  *
- *     server.c   MHD, connections, deadlines; makes a request, gives it to the router, frees it
+ *     server.c   connections, spread over shards; turns
+ *     shard.c    a daemon of MHD
+ *     client.c   one connection: deadlines
+ *     intake.c   makes a request, gives it to the router, frees it
  *     router.c   finds caller and handler
  *     request.c  what was asked: head, fields, memory
  *     reply.c    the answer
@@ -37,9 +40,6 @@ enum phase {
     PHASE_DONE     /* the answer is MHD's */
 };
 
-/* Where a request comes from, as far as its Origin header says. */
-enum origin { ORIGIN_NONE, ORIGIN_SAME, ORIGIN_LISTED, ORIGIN_FOREIGN };
-
 struct header_line {
     struct span name;
     struct span value;
@@ -69,6 +69,7 @@ struct request {
     struct span raw_path;
     struct span raw_query;
     struct buf body;
+    size_t body_max; /* bytes */
     struct form query;
     struct form form;  /* of the body */
     json_t *json;      /* of the body, an object; null if it is a form */
@@ -79,10 +80,13 @@ struct request {
     const struct router *router;
     const struct route *route;
     void *route_ctx;
+    bool raw; /* body and origin are the handler's affair */
     struct path_param params[ROUTE_PARAMS_MAX];
-    enum origin origin;
+    enum request_origin origin;
     struct caller caller;
     struct credentials credentials;
+    void (*identified)(void *ctx, enum err err, unsigned retry_after_s);
+    void *identified_ctx;
 
     /* waiting */
     struct watch *watch;
@@ -115,6 +119,9 @@ void *request_alloc(struct request *req, size_t size) must_check;
 /* A copy that lives as long as the request; null data: no memory. An empty text is never null. */
 struct span request_copy(struct request *req, struct span text) must_check;
 
+/* The path of the target, as it was sent; empty where it has none. */
+struct span request_target_path(const struct request *req);
+
 /* Splits the target and decodes path and query. ERR_BAD_REQUEST, ERR_BAD_UTF8, ERR_NO_MEMORY. */
 enum err request_read_target(struct request *req) must_check;
 
@@ -131,6 +138,9 @@ bool request_lists(const struct request *req, const char *name, const char *word
 
 /* Gives the request to its handler, or answers it. */
 void router_dispatch(const struct router *router, struct request *req);
+
+/* How long a body may be for the route that the request will take; `otherwise` where no route says. */
+size_t router_body_bytes(const struct router *router, const struct request *req, size_t otherwise);
 
 /* Whether origins are listed at all, so that answers vary. */
 bool router_has_origins(const struct router *router);
@@ -169,6 +179,7 @@ void request_answer(struct request *req, unsigned status, struct MHD_Response *t
 
 struct client {
     struct http_server *server;
+    struct shard *shard;
     struct MHD_Connection *connection; /* null until MHD has taken it */
     struct request *req;               /* the one that MHD is busy with, or null */
     struct peer *lease;                /* null once handed off */
@@ -181,7 +192,7 @@ struct client {
 };
 
 /* Null: no memory. The lease is taken on success only. */
-struct client *client_new(struct http_server *server, int fd, struct peer *take_lease) must_check;
+struct client *client_new(struct shard *shard, int fd, struct peer *take_lease) must_check;
 
 /* MHD lets go of the connection and is about to close its descriptor. */
 void client_free(struct client *client);
@@ -206,6 +217,31 @@ struct loop *client_loop(const struct client *client);
 struct span client_address(const struct client *client);
 const struct http_limits *client_limits(const struct client *client);
 
+/* --- shard.c --- */
+
+/* One daemon of MHD with some of the connections. */
+struct shard {
+    struct http_server *server;
+    struct MHD_Daemon *daemon;
+    struct watch *watch; /* of MHD's epoll descriptor */
+    size_t client_count;
+    bool due; /* MHD has something to do, and it is in server->due */
+    struct shard *next_due;
+    struct shard *next; /* of the server */
+};
+
+/* Null: no memory or no descriptors. */
+struct shard *shard_open(struct http_server *server) must_check;
+
+/* Its clients have been shut and are not suspended: lets MHD close them, then stops it. */
+void shard_close(struct shard *shard);
+
+/* MHD is to run for this shard. */
+void shard_due(struct shard *shard);
+
+/* Lets it run. */
+void shard_run(struct shard *shard);
+
 /* --- server.c --- */
 
 struct http_server {
@@ -213,8 +249,8 @@ struct http_server {
     struct conns *conns;
     struct router *router;
     struct http_limits limits;
-    struct MHD_Daemon *daemon;
-    struct watch *watch; /* of MHD's epoll descriptor */
+    struct shard *shards; /* at least one */
+    struct shard *due;
     struct loop_task task;
     struct timer trim; /* after a burst of hand-offs */
     struct client *clients;
@@ -222,7 +258,6 @@ struct http_server {
     struct client *adding;    /* on its way into MHD */
     struct request *answered; /* suspended, and answered since */
     struct request *handoffs; /* MHD is done with them */
-    bool due;                 /* MHD has something to do */
     bool draining;
     bool closing;
     void (*drained)(void *ctx);

@@ -117,7 +117,7 @@ static enum err limit_exceeded(const struct request *req, size_t bytes, uint64_t
         metric_add(METRIC_LIMIT_HEADER, 1);
         return ERR_HEADERS_TOO_LARGE;
     }
-    if (body_bytes > limits->body_bytes) {
+    if (body_bytes > req->body_max) {
         metric_add(METRIC_LIMIT_BODY, 1);
         return ERR_TOO_LARGE;
     }
@@ -150,6 +150,7 @@ static void take_head(struct request *req, struct MHD_Connection *connection, co
     struct framing framing = {0};
     req->method = find_method(method);
     req->http10 = strcmp(version, "HTTP/1.0") == 0;
+    req->body_max = router_body_bytes(req->client->server->router, req, client_limits(req->client)->body_bytes);
     enum err err = limit_exceeded(req, head_bytes(connection), 0);
     if (!err && !is_line_whole(req, method, url, version)) {
         err = ERR_BAD_FRAMING;
@@ -169,7 +170,7 @@ static void take_head(struct request *req, struct MHD_Connection *connection, co
 
 static enum err take_piece(struct request *req, struct span piece)
 {
-    if (piece.len > client_limits(req->client)->body_bytes - req->body.len) {
+    if (piece.len > req->body_max - req->body.len) {
         metric_add(METRIC_LIMIT_BODY, 1);
         return ERR_TOO_LARGE;
     }

@@ -41,7 +41,7 @@ static bool add_cors(struct MHD_Response *response, const struct request *req)
     char text[256];
     if (req->router && router_has_origins(req->router) && !response_add_header(response, "Vary", "Origin"))
         return false;
-    if (req->origin != ORIGIN_LISTED || request_header_count(req, "Origin", &origin) != 1)
+    if (req->origin != REQUEST_ORIGIN_LISTED || request_header_count(req, "Origin", &origin) != 1)
         return true;
     if (origin.len >= sizeof(text))
         return true;

@@ -96,9 +96,20 @@ static bool is_target_text(struct span target)
     return true;
 }
 
+static struct span request_target(const struct request *req)
+{
+    return strip_authority((struct span){req->target, req->target_len});
+}
+
+struct span request_target_path(const struct request *req)
+{
+    struct span target = request_target(req);
+    return text_cut(&target, '?');
+}
+
 enum err request_read_target(struct request *req)
 {
-    struct span target = strip_authority((struct span){req->target, req->target_len});
+    struct span target = request_target(req);
     bool is_server = span_is(target, "*") && req->method == METHOD_OPTIONS;
     if (!is_target_text(target) || ((target.len == 0 || target.data[0] != '/') && !is_server))
         return ERR_BAD_REQUEST;
@@ -210,6 +221,42 @@ const struct caller *request_caller(const struct request *req)
 bool request_is_head(const struct request *req)
 {
     return req->method == METHOD_HEAD;
+}
+
+bool request_is_get(const struct request *req)
+{
+    return req->method == METHOD_GET;
+}
+
+bool request_is_post(const struct request *req)
+{
+    return req->method == METHOD_POST;
+}
+
+enum request_origin request_origin(const struct request *req)
+{
+    return req->origin;
+}
+
+struct span request_raw_query(const struct request *req)
+{
+    return req->raw_query;
+}
+
+bool request_query(const struct request *req, const char *name, struct span *ret_value)
+{
+    for (size_t i = req->query.count; i > 0; i--) {
+        if (!span_is(req->query.fields[i - 1].name, name))
+            continue;
+        *ret_value = req->query.fields[i - 1].value;
+        return true;
+    }
+    return false;
+}
+
+struct span request_body(const struct request *req)
+{
+    return buf_span(&req->body);
 }
 
 bool request_is_http10(const struct request *req)

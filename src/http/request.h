@@ -49,6 +49,14 @@ const struct caller *request_caller(const struct request *req);
 /* HEAD goes to the handler of GET; the body of its answer is not sent. */
 bool request_is_head(const struct request *req);
 
+/* For routes that take any method. A HEAD is neither. */
+bool request_is_get(const struct request *req);
+bool request_is_post(const struct request *req);
+
+/* Where a request comes from, as far as its Origin header says: no header, our own pages, a listed origin, any other. */
+enum request_origin { REQUEST_ORIGIN_NONE, REQUEST_ORIGIN_SAME, REQUEST_ORIGIN_LISTED, REQUEST_ORIGIN_FOREIGN };
+enum request_origin request_origin(const struct request *req);
+
 /* Whether the request came as HTTP/1.0. */
 bool request_is_http10(const struct request *req);
 
@@ -57,6 +65,15 @@ struct span request_path(const struct request *req);
 
 /* What stands in the path at `<name>` of the route's pattern, percent-decoded; empty where the pattern has none. */
 struct span request_param(const struct request *req, const char *name);
+
+/* What stands behind the question mark, as it came; empty where there is none. */
+struct span request_raw_query(const struct request *req);
+
+/* A field of the query alone, decoded; of several with this name the last. False, and *ret_value untouched: there is none. */
+bool request_query(const struct request *req, const char *name, struct span *ret_value);
+
+/* The body as it came; any bytes. */
+struct span request_body(const struct request *req);
 
 /* The header's value; empty where there is none, or more than one. Any case. */
 struct span request_header(const struct request *req, const char *name);
@@ -81,6 +98,11 @@ enum err request_fields(struct request *req, const char *name, const struct span
 enum err request_json(struct request *req, const char *name, json_t **ret_json, struct span *ret_text) must_check;
 
 /* --- waiting --- */
+
+/* On a route open to anyone: finds out who is asking all the same, as for ROUTE_LOGIN_OR_TOKEN. Calls `done(ctx, …)` once, perhaps from inside. OK:
+ * request_caller says who. ERR_UNAUTHORIZED: no credentials, or wrong ones; ERR_NO_TOKEN: a chat token that is none; ERR_BAD_ORIGIN: a foreign page, whose login does not count;
+ * ERR_TOO_MANY: see core/auth.h; ERR_SHUTTING_DOWN, ERR_NO_MEMORY, errors of the store. The request must still be answered. */
+void request_identify(struct request *req, void (*done)(void *ctx, enum err err, unsigned retry_after_s), void *ctx);
 
 /* Calls `gone(ctx)` once if the peer goes away before the answer; never from inside this call, and not after the answer. The request must
  * still be answered, in `gone` or later. A peer that has only closed its sending side (FIN) counts as gone only here, on

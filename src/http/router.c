@@ -17,6 +17,7 @@
 struct mount {
     const struct route *routes;
     size_t count;
+    size_t body_bytes; /* what a body may have; 0: what the server says, and it is read as fields */
     void *ctx;
     struct mount *next;
 };
@@ -28,7 +29,7 @@ struct router {
     void *fallback_ctx;
 };
 
-static const char *const method_words[HTTP_METHOD_COUNT] = {"GET", "POST", "DELETE"};
+static const char *const method_words[HTTP_METHOD_COUNT] = {"GET", "POST", "DELETE", "GET, HEAD, POST"};
 
 struct router *router_new(const struct router_config *config)
 {
@@ -50,14 +51,27 @@ void router_free(struct router *router)
     free(router);
 }
 
-enum err router_mount(struct router *router, const struct route *routes, size_t count, void *ctx)
+static enum err mount_routes(struct router *router, const struct mount *fields)
 {
-    struct mount *mount = calloc(1, sizeof(*mount));
+    struct mount *mount = malloc(sizeof(*mount));
     if (!mount)
         return ERR_NO_MEMORY;
-    *mount = (struct mount){routes, count, ctx, router->mounts};
+    *mount = *fields;
+    mount->next = router->mounts;
     router->mounts = mount;
     return OK;
+}
+
+enum err router_mount(struct router *router, const struct route *routes, size_t count, void *ctx)
+{
+    return mount_routes(router, &(struct mount){.routes = routes, .count = count, .ctx = ctx});
+}
+
+enum err router_mount_raw(struct router *router, const struct route *routes, size_t count, size_t body_bytes, void *ctx)
+{
+    assert(body_bytes > 0);
+    return mount_routes(router,
+                        &(struct mount){.routes = routes, .count = count, .body_bytes = body_bytes, .ctx = ctx});
 }
 
 void router_set_fallback(struct router *router, void (*handle)(void *ctx, struct request *req), void *ctx)
@@ -128,10 +142,10 @@ static unsigned match_score(const char *pattern_text, struct span path)
 struct found {
     unsigned score; /* 0: no pattern matches */
     const struct route *by_method[HTTP_METHOD_COUNT];
-    void *ctx[HTTP_METHOD_COUNT];
+    const struct mount *mounts[HTTP_METHOD_COUNT]; /* where each of them stands */
 };
 
-static void consider(struct found *found, const struct route *route, void *ctx, struct span path)
+static void consider(struct found *found, const struct route *route, const struct mount *mount, struct span path)
 {
     unsigned score = match_score(route->pattern, path);
     if (score == 0 || score < found->score)
@@ -139,7 +153,7 @@ static void consider(struct found *found, const struct route *route, void *ctx, 
     if (score > found->score)
         *found = (struct found){.score = score};
     found->by_method[route->method] = route;
-    found->ctx[route->method] = ctx;
+    found->mounts[route->method] = mount;
 }
 
 static struct found find(const struct router *router, struct span path)
@@ -147,8 +161,34 @@ static struct found find(const struct router *router, struct span path)
     struct found found = {0};
     for (const struct mount *mount = router->mounts; mount; mount = mount->next)
         for (size_t i = 0; i < mount->count; i++)
-            consider(&found, &mount->routes[i], mount->ctx, path);
+            consider(&found, &mount->routes[i], mount, path);
     return found;
+}
+
+/* Which of the routes takes the method; HTTP_METHOD_COUNT: none. */
+static enum http_method route_of(const struct found *found, enum method method)
+{
+    static const enum http_method methods[] = {
+        [METHOD_GET] = HTTP_GET,
+        [METHOD_HEAD] = HTTP_GET,
+        [METHOD_POST] = HTTP_POST,
+        [METHOD_DELETE] = HTTP_DELETE,
+        [METHOD_OPTIONS] = HTTP_METHOD_COUNT,
+        [METHOD_OTHER] = HTTP_METHOD_COUNT,
+    };
+    if (found->by_method[HTTP_ANY])
+        return HTTP_ANY;
+    enum http_method wanted = methods[method];
+    return wanted < HTTP_METHOD_COUNT && found->by_method[wanted] ? wanted : HTTP_METHOD_COUNT;
+}
+
+size_t router_body_bytes(const struct router *router, const struct request *req, size_t otherwise)
+{
+    struct found found = find(router, request_target_path(req));
+    enum http_method method = route_of(&found, req->method);
+    if (method == HTTP_METHOD_COUNT || !found.mounts[method]->body_bytes)
+        return otherwise;
+    return found.mounts[method]->body_bytes;
 }
 
 static enum err read_params(struct request *req, const char *pattern_text)
@@ -189,18 +229,18 @@ static bool is_own(const struct request *req, struct span origin)
     return false;
 }
 
-static enum origin find_origin(const struct router *router, const struct request *req)
+static enum request_origin find_origin(const struct router *router, const struct request *req)
 {
     struct span origin;
     size_t count = request_header_count(req, "Origin", &origin);
     if (count == 0)
-        return ORIGIN_NONE;
+        return REQUEST_ORIGIN_NONE;
     if (count > 1)
-        return ORIGIN_FOREIGN;
+        return REQUEST_ORIGIN_FOREIGN;
     for (const char *const *listed = router->config.origins; listed && *listed; listed++)
         if (span_is(origin, *listed))
-            return ORIGIN_LISTED;
-    return is_own(req, origin) ? ORIGIN_SAME : ORIGIN_FOREIGN;
+            return REQUEST_ORIGIN_LISTED;
+    return is_own(req, origin) ? REQUEST_ORIGIN_SAME : REQUEST_ORIGIN_FOREIGN;
 }
 
 /* --- what is answered without a handler --- */
@@ -224,7 +264,7 @@ static void answer_options(struct request *req, const char *allow)
 {
     struct span ignored;
     bool is_preflight =
-        req->origin == ORIGIN_LISTED && request_header_count(req, "Access-Control-Request-Method", &ignored);
+        req->origin == REQUEST_ORIGIN_LISTED && request_header_count(req, "Access-Control-Request-Method", &ignored);
     const struct http_header plain[] = {{"Allow", allow}, {NULL, NULL}};
     const struct http_header preflight[] = {
         {"Allow", allow},
@@ -258,7 +298,7 @@ static void answer_unauthorized(struct request *req)
 
 static void call_handler(struct request *req)
 {
-    enum err err = request_read_body(req, client_limits(req->client)->json_depth);
+    enum err err = req->raw ? OK : request_read_body(req, client_limits(req->client)->json_depth);
     if (err)
         request_fail(req, err, NULL, 0);
     else
@@ -273,19 +313,19 @@ static bool keep_identity(struct request *req, const struct identity *identity)
     return req->caller.user.data && req->caller.name.data;
 }
 
-static void on_token_checked(void *ctx, enum err err, const struct identity *identity)
+/* Tells whoever asked who is calling. */
+static void identified(struct request *req, enum err err, const struct identity *identity, unsigned retry_after_s)
 {
-    struct request *req = ctx;
     if (!err && !keep_identity(req, identity))
         err = ERR_NO_MEMORY;
-    if (!err && req->route->who == ROUTE_LOGIN)
-        err = ERR_TOKEN_SCOPE;
-    if (!err && !req->client)
+    if (!req->client)
         err = ERR_SHUTTING_DOWN;
-    if (err)
-        request_fail(req, err, NULL, 0);
-    else
-        call_handler(req);
+    req->identified(req->identified_ctx, err, retry_after_s);
+}
+
+static void on_token_checked(void *ctx, enum err err, const struct identity *identity)
+{
+    identified(ctx, err, identity, 0);
 }
 
 /* What is no UUID is looked up all the same, as one that nobody has: then it takes as long as any other. */
@@ -300,22 +340,12 @@ static void check_token(struct request *req, struct span text)
     if (config->token_check)
         config->token_check(config->token_ctx, token, on_token_checked, req);
     else
-        request_fail(req, ERR_NO_TOKEN, NULL, 0);
+        identified(req, ERR_NO_TOKEN, NULL, 0);
 }
 
 static void on_login_checked(void *ctx, enum err err, const struct identity *identity, unsigned retry_after_s)
 {
-    struct request *req = ctx;
-    if (!err && !keep_identity(req, identity))
-        err = ERR_NO_MEMORY;
-    if (!req->client)
-        err = ERR_SHUTTING_DOWN;
-    if (err == ERR_UNAUTHORIZED)
-        answer_unauthorized(req);
-    else if (err)
-        request_fail(req, err, NULL, retry_after_s);
-    else
-        call_handler(req);
+    identified(ctx, err, identity, retry_after_s);
 }
 
 static struct span credentials_header(const struct credentials *credentials, const char *name)
@@ -327,12 +357,8 @@ static struct span credentials_header(const struct credentials *credentials, con
 static void check_login(struct request *req)
 {
     struct auth *auth = req->router->config.auth;
-    if (req->origin == ORIGIN_FOREIGN) {
-        request_fail(req, ERR_BAD_ORIGIN, NULL, 0);
-        return;
-    }
-    if (!auth) {
-        answer_unauthorized(req);
+    if (req->origin == REQUEST_ORIGIN_FOREIGN || !auth) {
+        identified(req, req->origin == REQUEST_ORIGIN_FOREIGN ? ERR_BAD_ORIGIN : ERR_UNAUTHORIZED, NULL, 0);
         return;
     }
     req->credentials = (struct credentials){
@@ -356,18 +382,31 @@ static bool bearer_token(const struct request *req, struct span *ret_text)
     return id_parse(*ret_text, &ignored);
 }
 
-static void identify(struct request *req)
+void request_identify(struct request *req, void (*done)(void *ctx, enum err err, unsigned retry_after_s), void *ctx)
 {
-    struct span token = SPAN_LITERAL("");
-    bool in_path = strstr(req->route->pattern, "<token>");
-    if (req->route->who == ROUTE_ANYONE)
-        call_handler(req);
-    else if (in_path)
+    struct span token;
+    req->identified = done;
+    req->identified_ctx = ctx;
+    if (strstr(req->route->pattern, "<token>"))
         check_token(req, request_param(req, "token"));
     else if (bearer_token(req, &token))
         check_token(req, token);
     else
         check_login(req);
+}
+
+/* Admits the caller, or not. */
+static void on_identified(void *ctx, enum err err, unsigned retry_after_s)
+{
+    struct request *req = ctx;
+    if (!err && req->caller.by_token && req->route->who == ROUTE_LOGIN)
+        err = ERR_TOKEN_SCOPE;
+    if (err == ERR_UNAUTHORIZED)
+        answer_unauthorized(req);
+    else if (err)
+        request_fail(req, err, NULL, retry_after_s);
+    else
+        call_handler(req);
 }
 
 /* --- dispatch --- */
@@ -380,14 +419,17 @@ static bool is_unsafe(enum method method)
 static void dispatch_to(struct request *req, const struct found *found, enum http_method method)
 {
     req->route = found->by_method[method];
-    req->route_ctx = found->ctx[method];
+    req->route_ctx = found->mounts[method]->ctx;
+    req->raw = found->mounts[method]->body_bytes > 0;
     enum err err = read_params(req, req->route->pattern);
-    if (!err && is_unsafe(req->method) && req->origin == ORIGIN_FOREIGN)
+    if (!err && !req->raw && is_unsafe(req->method) && req->origin == REQUEST_ORIGIN_FOREIGN)
         err = ERR_BAD_ORIGIN;
     if (err)
         request_fail(req, err, NULL, 0);
+    else if (req->route->who == ROUTE_ANYONE)
+        call_handler(req);
     else
-        identify(req);
+        request_identify(req, on_identified, req);
 }
 
 static void dispatch_fallback(const struct router *router, struct request *req)
@@ -399,18 +441,6 @@ static void dispatch_fallback(const struct router *router, struct request *req)
         answer_options(req, "GET, HEAD, OPTIONS");
     else
         request_fail(req, ERR_NOT_FOUND, NULL, 0);
-}
-
-/* HTTP_METHOD_COUNT for a method that no route has. */
-static enum http_method route_method(enum method method)
-{
-    switch (method) {
-    case METHOD_GET:
-    case METHOD_HEAD: return HTTP_GET;
-    case METHOD_POST: return HTTP_POST;
-    case METHOD_DELETE: return HTTP_DELETE;
-    default: return HTTP_METHOD_COUNT;
-    }
 }
 
 void router_dispatch(const struct router *router, struct request *req)
@@ -428,14 +458,14 @@ void router_dispatch(const struct router *router, struct request *req)
         return;
     }
     struct found found = find(router, req->raw_path);
-    enum http_method method = route_method(req->method);
+    enum http_method method = route_of(&found, req->method);
     char allow[ALLOW_SIZE];
     write_allow(&found, allow);
     if (!found.score)
         dispatch_fallback(router, req);
     else if (req->method == METHOD_OPTIONS)
         answer_options(req, allow);
-    else if (method == HTTP_METHOD_COUNT || !found.by_method[method])
+    else if (method == HTTP_METHOD_COUNT)
         answer_bad_method(req, allow);
     else
         dispatch_to(req, &found, method);

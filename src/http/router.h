@@ -38,7 +38,8 @@
 
 struct router;
 
-enum http_method { HTTP_GET, HTTP_POST, HTTP_DELETE, HTTP_METHOD_COUNT };
+/* HTTP_ANY is every method, known or not, but OPTIONS; its pattern has no other route. */
+enum http_method { HTTP_GET, HTTP_POST, HTTP_DELETE, HTTP_ANY, HTTP_METHOD_COUNT };
 
 enum route_who {
     ROUTE_ANYONE,
@@ -73,6 +74,11 @@ void router_free(struct router *router);
 
 /* Adds `count` routes; the table outlives the router. ERR_NO_MEMORY: none was added. A pattern twice for one method is a bug. */
 enum err router_mount(struct router *router, const struct route *routes, size_t count, void *ctx) must_check;
+
+/* The same for a protocol with rules of its own: a body of up to `body_bytes`, of any type, is taken as it came (request_body), and a foreign Origin is the handler's to
+ * refuse (request_origin). */
+enum err router_mount_raw(struct router *router, const struct route *routes, size_t count, size_t body_bytes,
+                          void *ctx) must_check;
 
 /* Answers GET and HEAD of paths that no pattern matches (static files), for anyone. */
 void router_set_fallback(struct router *router, void (*handle)(void *ctx, struct request *req), void *ctx);

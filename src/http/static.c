@@ -152,15 +152,19 @@ static void answer(const struct statics *statics, struct request *req, struct fi
     request_reply_file(req, 200, file->type, file->fd, file->size, headers);
 }
 
-void statics_handle(void *ctx, struct request *req)
+void statics_reply(const struct statics *statics, struct request *req, struct span path)
 {
-    const struct statics *statics = ctx;
     char name[PATH_SIZE];
     struct file file;
-    if (write_name(request_path(req), name) && file_open(statics, name, &file))
+    if (write_name(path, name) && file_open(statics, name, &file))
         answer(statics, req, &file);
     else
         request_fail(req, ERR_NOT_FOUND, NULL, 0);
+}
+
+void statics_handle(void *ctx, struct request *req)
+{
+    statics_reply(ctx, req, request_path(req));
 }
 
 enum err statics_open(const char *directory, unsigned max_age_s, struct statics **ret_statics)

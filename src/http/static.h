@@ -21,7 +21,10 @@ enum err statics_open(const char *directory, unsigned max_age_s, struct statics 
 /* Null is allowed. */
 void statics_close(struct statics *statics);
 
-/* Answers a GET or HEAD from the directory; `statics` is a struct statics. For router_set_fallback. */
+/* Answers a GET or HEAD with the file at `path` below the directory, which begins with a slash. */
+void statics_reply(const struct statics *statics, struct request *req, struct span path);
+
+/* The same with the request's path; `statics` is a struct statics. For router_set_fallback. */
 void statics_handle(void *statics, struct request *req);
 
 #endif

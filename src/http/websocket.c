@@ -5,6 +5,9 @@
  *
  * wslay's queue is emptied into the conn's only while that is empty. So pongs for a peer who pings but does not read pile up in wslay's queue, where
  * they are counted.
+ *
+ * wslay's context holds a buffer of 4 KB. It is given back when there is nothing in it: when the bytes that wslay has read are just those of whole
+ * messages.
  */
 #include "http/websocket.h"
 
@@ -21,9 +24,11 @@ enum {
     CODE_PROTOCOL = 1002,
     CODE_ABNORMAL = 1006,
     CODE_POLICY = 1008,
+    CODE_INTERNAL = 1011,
     KEY_LEN = 24,
     REASON_MAX = 123,
-    FRAME_HEAD_MAX = 10
+    FRAME_HEAD_MAX = 10,
+    MASK_LEN = 4
 };
 
 /* --- handshake --- */
@@ -80,7 +85,7 @@ void websocket_upgrade(struct request *req, const char *subprotocol, handoff_ope
 {
     char accept[WEBSOCKET_ACCEPT_SIZE];
     struct span key = request_header(req, "Sec-WebSocket-Key");
-    if (req->origin == ORIGIN_FOREIGN) {
+    if (req->origin == REQUEST_ORIGIN_FOREIGN) {
         refuse(req, ERR_BAD_ORIGIN, opened, ctx);
         return;
     }
@@ -104,10 +109,17 @@ void websocket_upgrade(struct request *req, const char *subprotocol, handoff_ope
 /* --- frames out --- */
 
 /* RFC 6455 section 5.2: never masked by a server, never fragmented here. */
+static size_t length_bytes(uint64_t payload_len)
+{
+    if (payload_len < 126)
+        return 0;
+    return payload_len <= UINT16_MAX ? 2 : 8;
+}
+
 static struct blob *frame(unsigned opcode, struct span payload)
 {
     unsigned char head[FRAME_HEAD_MAX] = {(unsigned char)(0x80 | opcode)};
-    size_t len_bytes = payload.len < 126 ? 0 : payload.len <= UINT16_MAX ? 2 : 8;
+    size_t len_bytes = length_bytes(payload.len);
     head[1] = (unsigned char)(len_bytes == 0 ? payload.len : len_bytes == 2 ? 126 : 127);
     for (size_t i = 0; i < len_bytes; i++)
         head[2 + i] = (unsigned char)((uint64_t)payload.len >> 8 * (len_bytes - 1 - i));
@@ -167,6 +179,7 @@ static ssize_t on_want_bytes(wslay_event_context_ptr wslay, uint8_t *buffer, siz
     }
     memcpy(buffer, websocket->input.data, len);
     websocket->input = (struct span){websocket->input.data + len, websocket->input.len - len};
+    websocket->ahead += (int64_t)len;
     return (ssize_t)len;
 }
 
@@ -189,7 +202,9 @@ static void on_frame(wslay_event_context_ptr wslay, const struct wslay_event_on_
 {
     struct websocket *websocket = ctx;
     const struct websocket_limits *limits = websocket->limits;
+    websocket->ahead -= (int64_t)(2 + length_bytes(arg->payload_length) + MASK_LEN + arg->payload_length);
     if (!wslay_is_ctrl_frame(arg->opcode)) {
+        websocket->unfinished = !arg->fin;
         websocket->fragments = arg->opcode == WSLAY_CONTINUATION_FRAME ? websocket->fragments + 1 : 1;
         if (websocket->fragments > limits->fragments)
             break_off(websocket, CODE_POLICY);
@@ -230,7 +245,8 @@ static struct blob *take_control(struct websocket *websocket)
 
 static void send_control(struct websocket *websocket)
 {
-    if (websocket->closing || conn_queued(&websocket->conn) || !wslay_event_want_write(websocket->wslay))
+    if (websocket->closing || conn_queued(&websocket->conn) || !websocket->wslay ||
+        !wslay_event_want_write(websocket->wslay))
         return;
     struct blob *blob = take_control(websocket);
     if (blob && conn_send(&websocket->conn, blob)) {
@@ -254,20 +270,45 @@ static void end(struct websocket *websocket)
         websocket->ops->closed(websocket, code);
 }
 
-/* wslay does not tell a malformed frame header from a lack of memory, and has no code for either. */
-static void fail(struct websocket *websocket)
+static enum err wslay_begin(struct websocket *websocket)
 {
-    websocket_close(websocket, CODE_PROTOCOL, SPAN_LITERAL(""));
+    if (websocket->wslay)
+        return OK;
+    if (wslay_event_context_server_init(&websocket->wslay, &callbacks, websocket)) {
+        websocket->wslay = NULL;
+        return ERR_NO_MEMORY;
+    }
+    wslay_event_config_set_max_recv_msg_length(websocket->wslay, websocket->limits->message_bytes);
+    return OK;
+}
+
+static void wslay_rest(struct websocket *websocket)
+{
+    if (websocket->ahead || websocket->unfinished || websocket->closing || !websocket->wslay ||
+        wslay_event_want_write(websocket->wslay))
+        return;
+    wslay_event_context_free(websocket->wslay);
+    websocket->wslay = NULL;
+}
+
+/* wslay does not tell a malformed frame header from a lack of memory, and has no code for either. */
+static void fail(struct websocket *websocket, unsigned code)
+{
+    websocket_close(websocket, code, SPAN_LITERAL(""));
     if (websocket->ops->closed)
-        websocket->ops->closed(websocket, CODE_PROTOCOL);
+        websocket->ops->closed(websocket, code);
 }
 
 static void read_input(struct websocket *websocket, struct span input)
 {
     websocket->input = input;
+    if (!websocket->closing && wslay_begin(websocket)) {
+        fail(websocket, CODE_INTERNAL);
+        return;
+    }
     while (websocket->input.len && !websocket->closing) {
         if (wslay_event_recv(websocket->wslay)) {
-            fail(websocket);
+            fail(websocket, CODE_PROTOCOL);
             return;
         }
         if (!websocket->closing && !wslay_event_want_read(websocket->wslay)) {
@@ -276,6 +317,7 @@ static void read_input(struct websocket *websocket, struct span input)
         }
     }
     send_control(websocket);
+    wslay_rest(websocket);
 }
 
 static void read_early(struct websocket *websocket)
@@ -310,6 +352,7 @@ static void on_drained(struct conn *conn)
 {
     struct websocket *websocket = websocket_of(conn);
     send_control(websocket);
+    wslay_rest(websocket);
     if (websocket->ops->drained && !websocket->closing)
         websocket->ops->drained(websocket);
 }
@@ -325,7 +368,8 @@ static void on_closed(struct conn *conn, enum err err unused_arg)
 static void websocket_fini(struct websocket *websocket)
 {
     timer_fini(loop_timers(conns_loop(websocket->conn.conns)), &websocket->early_timer);
-    wslay_event_context_free(websocket->wslay);
+    if (websocket->wslay)
+        wslay_event_context_free(websocket->wslay);
     blob_unref(websocket->early);
     websocket->wslay = NULL;
     websocket->early = NULL;
@@ -351,9 +395,6 @@ static enum err prepare(struct websocket *websocket, struct timers *timers, stru
 {
     if (timer_init(timers, &websocket->early_timer, on_early_timer))
         return ERR_NO_MEMORY;
-    if (wslay_event_context_server_init(&websocket->wslay, &callbacks, websocket))
-        return ERR_NO_MEMORY;
-    wslay_event_config_set_max_recv_msg_length(websocket->wslay, websocket->limits->message_bytes);
     websocket->early = input.len ? blob_copy(input) : NULL;
     return input.len && !websocket->early ? ERR_NO_MEMORY : OK;
 }

@@ -46,12 +46,14 @@ struct websocket {
     struct conn conn;
     const struct websocket_ops *ops;
     const struct websocket_limits *limits;
-    struct wslay_event_context *wslay; /* owned */
+    struct wslay_event_context *wslay; /* owned; null between messages: it is 5 KB */
     struct span input;                 /* not yet read by wslay */
+    int64_t ahead;                     /* bytes that wslay has read, less those of the frames that it has begun */
     struct buf *control;               /* where what wslay sends is gathered */
     struct blob *early;                /* what came with the handshake; owned, null once read */
     struct timer early_timer;
     unsigned fragments; /* of the message coming in */
+    bool unfinished;    /* a message has come in part */
     bool closing;
 };
 

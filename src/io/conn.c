@@ -269,8 +269,7 @@ static void set_blocked(struct conn *conn, bool blocked)
     (void)poll_for(conn, EPOLL_CTL_MOD, EPOLLIN | (blocked ? EPOLLOUT : 0U));
 }
 
-/* One gathered write. False: the connection is broken. */
-static bool conn_write(struct conn *conn)
+static ssize_t send_gathered(struct conn *conn)
 {
     struct iovec pieces[GATHER_MAX];
     unsigned count = conn->queue_count < GATHER_MAX ? conn->queue_count : GATHER_MAX;
@@ -281,7 +280,20 @@ static bool conn_write(struct conn *conn)
     pieces[0].iov_base = (char *)pieces[0].iov_base + conn->sent_bytes;
     pieces[0].iov_len -= conn->sent_bytes;
     struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};
-    ssize_t sent = sendmsg(conn->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    return sendmsg(conn->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* The same where there is one piece, as mostly there is: the system has less to look at. */
+static ssize_t send_piece(struct conn *conn)
+{
+    const struct blob *blob = *queue_slot(conn, 0);
+    return send(conn->fd, blob->data + conn->sent_bytes, blob->len - conn->sent_bytes, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* One write. False: the connection is broken. */
+static bool conn_write(struct conn *conn)
+{
+    ssize_t sent = conn->queue_count == 1 ? send_piece(conn) : send_gathered(conn);
     if (sent < 0)
         return errno == EAGAIN || errno == EINTR || errno == ENOBUFS || errno == ENOMEM;
     queue_consume(conn, (size_t)sent);

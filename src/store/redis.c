@@ -307,11 +307,11 @@ static void redis_token_delete(struct store *head, struct id token, store_done *
 static bool redis_ready(const struct store *head, const char **ret_reason)
 {
     const struct redis_store *store = redis_of(head);
-    if (store->ready && !store->trouble)
+    if (store->ready && !store->trouble && redis_bus_settled(&store->bus))
         return true;
     *ret_reason = store->ready ? store->trouble : store->link.reason;
     if (!*ret_reason)
-        *ret_reason = "Redis has not been reached yet";
+        *ret_reason = store->ready ? "Redis' channels are not heard yet" : "Redis has not been reached yet";
     return false;
 }
 
@@ -450,9 +450,15 @@ static void got_standing(void *ctx, const redisReply *reply)
         begin(store, &standing);
 }
 
+static struct bus *redis_bus_of(struct store *head)
+{
+    return &redis_of(head)->bus.bus;
+}
+
 static void on_link_up(struct link *link)
 {
     struct redis_store *store = container_of(link, struct redis_store, link);
+    redis_bus_up(&store->bus);
     char epoch[ID_TEXT_SIZE];
     char position[STREAM_ID_SIZE];
     struct span words[] = {SCRIPT_HEAD, format_id(id_random(), epoch), span_of(store->epoch),
@@ -464,6 +470,7 @@ static void on_link_down(struct link *link)
 {
     struct redis_store *store = container_of(link, struct redis_store, link);
     store->ready = store->reading = false;
+    redis_bus_down(&store->bus);
     store->asked = store->confirmed = store->claims;
     node_down(store);
     line_break(store);
@@ -499,6 +506,7 @@ static void store_free(struct redis_store *store)
     if (store->options.replicas)
         loop_remove_task(store->loop, LOOP_HOOK_HUB, &store->replicate);
     node_fini(store);
+    redis_bus_fini(&store->bus);
     link_fini(&store->link);
     line_break(store);
     while (store->spare) {
@@ -570,6 +578,7 @@ static const struct store_ops redis_ops = {
     .token_put = redis_token_put,
     .token_get = redis_token_get,
     .token_delete = redis_token_delete,
+    .bus = redis_bus_of,
     .ready = redis_ready,
 };
 
@@ -621,9 +630,16 @@ static enum err store_make(struct redis_store *store)
     enum err err = link_init(&store->link, store->loop, &link_ops, &store->url, store->options.deadline_ms,
                              store->options.lease_ms / 2); /* so that it is back before others take its users down */
     if (!err) {
-        err = node_init(store);
+        err = redis_bus_init(&store->bus, store->loop, &store->link, store->options.deadline_ms);
         if (err)
             link_fini(&store->link);
+    }
+    if (!err) {
+        err = node_init(store);
+        if (err) {
+            redis_bus_fini(&store->bus);
+            link_fini(&store->link);
+        }
     }
     if (err)
         loop_port_close(store->port);

@@ -2,9 +2,9 @@
 /* The guard: hiredis' functions that make reply objects, each behind a check. */
 #include "store/redis_guard.h"
 
-#include "base/span.h"
+#include <assert.h>
 
-enum { REPLY_BYTES_MAX = 40 * 1024 * 1024, OBJECT_BYTES = 80, MESSAGE_ELEMENTS = 3 };
+enum { REPLY_BYTES_MAX = 40 * 1024 * 1024, OBJECT_BYTES = 80, MESSAGE_PARTS = 3, PATTERN_MESSAGE_PARTS = 4 };
 
 static const char too_large[] = "a reply that is too large";
 
@@ -24,22 +24,40 @@ static bool may_begin(struct guard *guard, const redisReadTask *task, bool is_me
         guard->asked--;
         return true;
     }
-    if (!guard->channel)
+    if (!guard->channel_count)
         return refuse(guard, "a reply to nothing");
     return is_message || refuse(guard, "something else than a published message");
 }
 
-/* The parts of what comes without being asked for: a word, the channel, and anything. */
+/* What a message, or a subscription's confirmation, begins with. */
+static bool may_be_word(struct guard *guard, struct span word)
+{
+    if (span_is(word, "pmessage"))
+        return (guard->by_pattern = true) && guard->parts == PATTERN_MESSAGE_PARTS;
+    guard->by_pattern = span_is(word, "psubscribe");
+    return guard->parts == MESSAGE_PARTS &&
+           (guard->by_pattern || span_is(word, "message") || span_is(word, "subscribe"));
+}
+
+static bool is_subscribed(const struct guard *guard, struct span name)
+{
+    for (unsigned i = 0; i < guard->channel_count; i++)
+        if (guard->channels[i].is_pattern == guard->by_pattern && span_equal(guard->channels[i].name, name))
+            return true;
+    return false;
+}
+
+/* The parts of what comes without being asked for: a word, the channel or pattern, and anything. */
 static bool may_be_part(struct guard *guard, const redisReadTask *task, const char *text, size_t len)
 {
-    if (!guard->channel || guard->asked)
+    if (!guard->channel_count || guard->asked)
         return true;
     struct span part = {text, len};
     bool good = true;
     if (task->idx == 0)
-        good = span_is(part, "message") || span_is(part, "subscribe");
+        good = may_be_word(guard, part);
     if (task->idx == 1)
-        good = span_is(part, guard->channel);
+        good = is_subscribed(guard, part);
     return good || refuse(guard, "a published message of another form");
 }
 
@@ -73,7 +91,8 @@ static void *create_array(const redisReadTask *task, int elements)
         allowed = may_be_part(guard, task, NULL, 0);
     } else {
         guard->taken = 0;
-        allowed = may_begin(guard, task, elements == MESSAGE_ELEMENTS);
+        guard->parts = elements;
+        allowed = may_begin(guard, task, elements == MESSAGE_PARTS || elements == PATTERN_MESSAGE_PARTS);
     }
     size_t count = elements > 0 ? (size_t)elements : 0;
     allowed = allowed && may_take(guard, count * sizeof(redisReply *));
@@ -106,9 +125,10 @@ void guard_ask(struct guard *guard)
     guard->asked++;
 }
 
-void guard_subscribe(struct guard *guard, const char *channel)
+void guard_subscribe(struct guard *guard, struct span name, bool is_pattern)
 {
-    guard->channel = channel;
+    assert(guard->channel_count < GUARD_CHANNELS_MAX);
+    guard->channels[guard->channel_count++] = (struct guard_channel){name, is_pattern};
 }
 
 bool guard_is_flooded(struct guard *guard, const redisReader *reader)

@@ -14,14 +14,26 @@
 #include <stdbool.h>
 
 #include "base/attr.h"
+#include "base/span.h"
+
+enum { GUARD_CHANNELS_MAX = 8 };
+
+/* Something that was subscribed to. */
+struct guard_channel {
+    struct span name;
+    bool is_pattern;
+};
 
 struct guard {
     redisReplyObjectFunctions functions;
-    const redisReplyObjectFunctions *inner; /* hiredis' own */
-    unsigned asked;                         /* replies still to come */
-    size_t taken;                           /* bytes of the reply that is being made */
-    const char *channel;                    /* the only one whose messages may come; null: none */
-    const char *why;                        /* what was refused; static, null while nothing was */
+    const redisReplyObjectFunctions *inner;            /* hiredis' own */
+    unsigned asked;                                    /* replies still to come */
+    size_t taken;                                      /* bytes of the reply that is being made */
+    struct guard_channel channels[GUARD_CHANNELS_MAX]; /* the only ones whose messages may come */
+    unsigned channel_count;
+    bool by_pattern; /* the message that is being made */
+    int parts;       /* of it */
+    const char *why; /* what was refused; static, null while nothing was */
 };
 
 /* Stands guard over a reader; lives as long as it. */
@@ -30,8 +42,9 @@ void guard_init(struct guard *guard, redisReader *reader);
 /* One more reply may come. */
 void guard_ask(struct guard *guard);
 
-/* From now on the channel's messages may come when no reply is outstanding. `channel` outlives the guard. */
-void guard_subscribe(struct guard *guard, const char *channel);
+/* From now on messages of the channel, or of all that match the pattern, may come when no reply is outstanding. `name`
+ * outlives the guard. At most GUARD_CHANNELS_MAX times. */
+void guard_subscribe(struct guard *guard, struct span name, bool is_pattern);
 
 /* Whether more is waiting to be parsed than any reply of ours may have; `why` is set then. */
 bool guard_is_flooded(struct guard *guard, const redisReader *reader);

@@ -19,7 +19,7 @@
 enum { WAIT_MIN_MS = 100, WAIT_MAX_MS = 5000, STEADY_MS = 1000, WATCH_MS = 1000 };
 
 static const char away[] = "Redis cannot be reached";
-static const char channel[] = "chat:events";
+static const struct span events_channel = {"chat:events", sizeof("chat:events") - 1};
 
 /* A host name that is being looked up. */
 struct lookup {
@@ -127,8 +127,7 @@ static void ask(struct wire *wire, size_t count, const struct span *words, wire_
     wire_command(wire, count, words, 0, done, ctx);
 }
 
-/* Logs in on a wire, `done` being called for each of the commands, whose number is returned. */
-static unsigned log_in(const struct link *link, struct wire *wire, wire_done *done, void *ctx)
+unsigned link_log_in(const struct link *link, struct wire *wire, wire_done *done, void *ctx)
 {
     const struct redis_url *url = link->url;
     unsigned asked = 0;
@@ -173,18 +172,18 @@ static void on_tail_up(struct wire *wire)
     struct link *link = container_of(wire, struct link, tail);
     const struct span end[] = {SPAN_LITERAL("XREAD"), SPAN_LITERAL("STREAMS"), SPAN_LITERAL("chat:log"),
                                SPAN_LITERAL("18446744073709551615-18446744073709551615")};
-    link->steps = log_in(link, wire, on_tail_step, link) + 1;
+    link->steps = link_log_in(link, wire, on_tail_step, link) + 1;
     ask(wire, array_len(end), end, on_tail_step, link);
 }
 
 static void on_events_up(struct wire *wire)
 {
     struct link *link = container_of(wire, struct link, events);
-    (void)log_in(link, wire, on_events_step, link);
-    wire_subscribe(wire, channel);
+    (void)link_log_in(link, wire, on_events_step, link);
+    wire_subscribe(wire, events_channel, false);
 }
 
-static void open_wire(struct link *link, struct wire *wire)
+void link_open_wire(const struct link *link, struct wire *wire)
 {
     const char *path = link->url->path;
     struct wire_address address = {path, link->host_found, link->port_found};
@@ -195,8 +194,8 @@ static void open_wire(struct link *link, struct wire *wire)
 static void commands_ready(struct link *link)
 {
     link->tail_ready = link->events_ready = false;
-    open_wire(link, &link->tail);
-    open_wire(link, &link->events);
+    link_open_wire(link, &link->tail);
+    link_open_wire(link, &link->events);
 }
 
 /* Each reply of the commands wire's log-in. */
@@ -265,13 +264,14 @@ static void on_commands_up(struct wire *wire)
 {
     struct link *link = container_of(wire, struct link, commands);
     const struct span role[] = {SPAN_LITERAL("ROLE")};
-    link->steps = log_in(link, wire, on_step, link) + 1 + SCRIPT_COUNT;
+    link->steps = link_log_in(link, wire, on_step, link) + 1 + SCRIPT_COUNT;
     ask(wire, array_len(role), role, on_role, link);
     for (unsigned i = 0; i < SCRIPT_COUNT && wire_is_open(wire); i++)
         load_script(link, i);
 }
 
-static void on_event(struct wire *wire, struct span payload)
+static void on_event(struct wire *wire, struct span subscribed unused_arg, struct span channel unused_arg,
+                     struct span payload)
 {
     struct link *link = container_of(wire, struct link, events);
     if (payload.data) {
@@ -416,7 +416,7 @@ static void attempt(struct link *link)
     const struct redis_url *url = link->url;
     if (url->path) {
         (void)snprintf(link->host_found, sizeof(link->host_found), "%s", url->path);
-        open_wire(link, &link->commands);
+        link_open_wire(link, &link->commands);
         return;
     }
     const struct redis_host *host = &url->hosts[link->host % url->host_count];

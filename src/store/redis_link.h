@@ -74,6 +74,11 @@ void link_start(struct link *link);
 /* Runs a script on the commands wire; see wire_command. `words` are SCRIPT_HEAD and the arguments. */
 void link_script(struct link *link, enum script script, size_t count, struct span *words, wire_done *done, void *ctx);
 
+/* For a further wire of somebody else's, while the link is up: opens it to the same server, and, once it is up, logs in
+ * on it. `done` is called for each of the commands that takes, whose number is returned. */
+void link_open_wire(const struct link *link, struct wire *wire);
+unsigned link_log_in(const struct link *link, struct wire *wire, wire_done *done, void *ctx);
+
 /* Gives the connections up and connects anew. `reason` is static; `why`, for the log, may be null. */
 void link_fail(struct link *link, const char *reason, const char *why);
 

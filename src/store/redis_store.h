@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "io/loop.h"
 #include "store/redis.h"
+#include "store/redis_bus.h"
 #include "store/redis_link.h"
 #include "store/redis_reply.h"
 
@@ -155,6 +156,7 @@ struct redis_store {
     struct store_options options;
     struct redis_url url;
     struct link link;
+    struct redis_bus bus;
     struct store_sink *sink;
     struct loop_task replicate;
     const char *trouble; /* the server's state, static; null while it is fine */

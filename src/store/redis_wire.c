@@ -27,6 +27,9 @@ struct wire_context {
     unsigned unwritten; /* commands to be written at the end of the turn */
     bool writing;
     bool busy; /* hiredis is at work on what was polled */
+    bool paused;
+    unsigned subscribing;     /* subscriptions that are not in force yet */
+    int64_t subscribe_due_ms; /* when they are to be */
 };
 
 struct wire_command {
@@ -78,7 +81,8 @@ static void set_events(struct wire_context *context, int events)
 static void add_read(void *ctx)
 {
     struct wire_context *context = ctx;
-    set_events(context, context->events | UV_READABLE);
+    if (!context->paused)
+        set_events(context, context->events | UV_READABLE);
 }
 
 static void del_read(void *ctx)
@@ -188,6 +192,8 @@ static void set_deadline(struct wire *wire)
     struct timers *timers = loop_timers(wire->loop);
     if (wire->first)
         timer_set(timers, &wire->timer, wire->first->due_ms);
+    else if (wire->context && wire->context->subscribing)
+        timer_set(timers, &wire->timer, wire->context->subscribe_due_ms);
     else
         timer_clear(timers, &wire->timer);
 }
@@ -382,6 +388,21 @@ void wire_command(struct wire *wire, size_t count, const struct span *words, int
         write_out(context);
 }
 
+static struct span text_of(const redisReply *reply)
+{
+    return (struct span){reply->str, reply->len};
+}
+
+static void on_subscribed(struct wire *wire, struct span name)
+{
+    if (wire->context->subscribing)
+        wire->context->subscribing--;
+    set_deadline(wire);
+    wire->ops->message(wire, name, (struct span){NULL, 0}, (struct span){NULL, 0});
+}
+
+/* `message channel payload`, `pmessage pattern channel payload`, `subscribe channel count`, `psubscribe pattern
+ * count`. */
 static void on_message(redisAsyncContext *redis, void *reply, void *ctx unused_arg)
 {
     const struct wire_context *context = redis->data;
@@ -389,23 +410,38 @@ static void on_message(redisAsyncContext *redis, void *reply, void *ctx unused_a
     struct wire *wire = context->wire;
     if (!message || !wire)
         return;
-    const redisReply *payload = message->element[2];
-    if (strcmp(message->element[0]->str, "subscribe") == 0) {
-        timer_clear(loop_timers(wire->loop), &wire->timer);
-        wire->ops->message(wire, (struct span){NULL, 0});
-    } else if (payload->type == REDIS_REPLY_STRING) {
-        wire->ops->message(wire, (struct span){payload->str, payload->len});
-    }
+    const redisReply *subscribed = message->element[1];
+    const redisReply *channel = message->element[message->elements - 2];
+    const redisReply *payload = message->element[message->elements - 1];
+    if (strstr(message->element[0]->str, "subscribe"))
+        on_subscribed(wire, text_of(subscribed));
+    else if (channel->type == REDIS_REPLY_STRING && payload->type == REDIS_REPLY_STRING)
+        wire->ops->message(wire, text_of(subscribed), text_of(channel), text_of(payload));
 }
 
-void wire_subscribe(struct wire *wire, const char *channel)
+void wire_subscribe(struct wire *wire, struct span name, bool is_pattern)
 {
     struct wire_context *context = wire->context;
     if (!context || !context->redis)
         return;
-    const char *argv[] = {"SUBSCRIBE", channel};
-    const size_t lens[] = {strlen(argv[0]), strlen(channel)};
-    guard_subscribe(&context->guard, channel);
+    const char *argv[] = {is_pattern ? "PSUBSCRIBE" : "SUBSCRIBE", name.data};
+    const size_t lens[] = {strlen(argv[0]), name.len};
+    int64_t now_ms = loop_now_ms(wire->loop);
+    guard_subscribe(&context->guard, name, is_pattern);
     bool asked = redisAsyncCommandArgv(context->redis, on_message, NULL, (int)array_len(argv), argv, lens) == REDIS_OK;
-    timer_set(loop_timers(wire->loop), &wire->timer, asked ? loop_now_ms(wire->loop) + wire->deadline_ms : 0);
+    context->subscribing++;
+    context->subscribe_due_ms = now_ms + wire->deadline_ms;
+    if (asked)
+        set_deadline(wire);
+    else
+        timer_set(loop_timers(wire->loop), &wire->timer, now_ms);
+}
+
+void wire_pause(struct wire *wire, bool paused)
+{
+    struct wire_context *context = wire->context;
+    if (!context || !context->redis || context->paused == paused)
+        return;
+    context->paused = paused;
+    set_events(context, paused ? context->events & ~UV_READABLE : context->events | UV_READABLE);
 }

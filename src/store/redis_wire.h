@@ -33,8 +33,9 @@ struct wire_ops {
     /* All commands have been answered. */
     void (*down)(struct wire *wire);
 
-    /* A message was published, or (null data) the subscription is in force. */
-    void (*message)(struct wire *wire, struct span payload);
+    /* A message was published on a channel that is, or matches, this one of wire_subscribe; or (null data) the
+     * subscription is in force. */
+    void (*message)(struct wire *wire, struct span subscribed, struct span channel, struct span payload);
 };
 
 /* `reply` is null when the connection was lost, and lives until the call returns. */
@@ -76,7 +77,12 @@ static inline bool wire_is_open(const struct wire *wire)
 void wire_command(struct wire *wire, size_t count, const struct span *words, int64_t extra_ms, wire_done *done,
                   void *ctx);
 
-/* Subscribes to one channel, as the last command on this wire. `channel` is static. */
-void wire_subscribe(struct wire *wire, const char *channel);
+/* Subscribes to a channel, or to all that match a pattern, GUARD_CHANNELS_MAX times at most; no other command may
+ * follow on this wire. `name` lives as long as the wire. A server that refuses loses the wire, `why` being what it
+ * said. */
+void wire_subscribe(struct wire *wire, struct span name, bool is_pattern);
+
+/* Reads no more from now on, until it is told to. A wire that is opened reads. */
+void wire_pause(struct wire *wire, bool paused);
 
 #endif

@@ -4,10 +4,12 @@
  *
  * USAGE
  *   bench [-n NEREIDD] [-l LIMIT] [-j FILE] [-r ROUNDS] [-t MS] [-d DIRECTORY] [-o SECTION.KEY=VALUE]...
- *         [-L] [-f] [-s] [SCENARIO...]
+ *         [-i FILE] [-L] [-f] [-s] [SCENARIO...]
  *
  *   -n  the nereidd to measure; else the environment's NEREIDD; with neither, only the reference is measured
  *   -l  the reference; else `limit` beside this program
+ *   -i  socketio_reference.mjs, to be run by Node with what npm installed in tests/system; else the environment's
+ *       SOCKETIO_REFERENCE; with neither, the scenarios socketio-... are left out
  *   -j  write the results as JSON, too
  *   -r  rounds of each measurement (default 9)
  *   -t  length of a round in milliseconds (default 300; four times that for `sends`, twice for `redis-sends`)
@@ -65,6 +67,18 @@
  *                    every 2 ms until it is acknowledged; clients that honour Retry-After come later. It has to reach
  *                    all streams, which stay, and so has the traffic that follows.
  *
+ *   socketio         broadcasts to WebSocket clients as two of nereidd's applications make them, against the same with
+ *                    Socket.IO 4 on Node: one client emits, all others get the event, of some 300 bytes. `maxtalk`
+ *                    passes notices on and keeps nothing. `Sockets` speaks in a room of the core, so nereidd stores each
+ *                    message (sqlite::memory:) before it is delivered; the reference stores nothing, and asks nobody
+ *                    whether the sender may. Both servers get the same processors, clients and frames, and neither
+ *                    compresses. With one in flight each delivery is a write of its own, and the kernel's part in it
+ *                    (four fifths of nereidd's time; see limit with as many readers) is the same for both; with 32 in
+ *                    flight it shows what a server makes of load. Server CPU is that of all threads, Node's collector
+ *                    included.
+ *   socketio-memory  anonymous private memory, as for `memory`, of clients that have connected to `/`. Before each
+ *                    reading Node frees its garbage (--expose-gc).
+ *
  *   All contenders of a measurement are up at once and take turns; compare figures within one run only. If the
  *   directory lies in memory (tmpfs), the bench says so: then durability costs nothing.
  *
@@ -112,7 +126,7 @@ struct command {
 static _Noreturn void usage_exit(void)
 {
     fprintf(stderr, "usage: bench [-n NEREIDD] [-l LIMIT] [-j FILE] [-r ROUNDS] [-t MS] [-d DIRECTORY]\n"
-                    "             [-o SECTION.KEY=VALUE]... [-L] [-f] [-s] [SCENARIO...]\n");
+                    "             [-o SECTION.KEY=VALUE]... [-i FILE] [-L] [-f] [-s] [SCENARIO...]\n");
     exit(USAGE_STATUS);
 }
 
@@ -133,6 +147,7 @@ static void option_take(struct command *command, int option, const char *value)
     switch (option) {
     case 'n': settings->nereidd = value; break;
     case 'l': settings->limit = value; break;
+    case 'i': settings->socketio = value; break;
     case 'j': command->json = value; break;
     case 'r': settings->rounds = number_read(value, ROUNDS_MAX); break;
     case 't': settings->round_ms = number_read(value, ROUND_MS_MAX); break;
@@ -175,11 +190,14 @@ static void command_read(struct command *command, int argc, char **argv)
     int option;
 
     *command = (struct command){
-        .settings = {.nereidd = environment("NEREIDD", NULL), .rounds = ROUNDS, .round_ms = ROUND_MS},
+        .settings = {.nereidd = environment("NEREIDD", NULL),
+                     .socketio = environment("SOCKETIO_REFERENCE", NULL),
+                     .rounds = ROUNDS,
+                     .round_ms = ROUND_MS},
         .parent_dir = environment("TMPDIR", "/var/tmp"),
     };
     command->settings.options = command->options;
-    while ((option = getopt(argc, argv, "n:l:j:r:t:d:o:Lfs")) != -1)
+    while ((option = getopt(argc, argv, "n:l:i:j:r:t:d:o:Lfs")) != -1)
         option_take(command, option, optarg);
     command->names = argv + optind;
     if (command->settings.limit == NULL)
@@ -251,6 +269,12 @@ static bool name_matches(const char *name, const struct scenario *scenario)
     size_t n = is_scenario(name) ? strlen(name) + 1 : strlen(name);
 
     return strncmp(scenario->name, name, n) == 0;
+}
+
+static bool is_possible(const struct settings *settings, const struct scenario *scenario)
+{
+    return (settings->nereidd != NULL || !scenario->needs_nereidd) &&
+           (settings->socketio != NULL || !scenario->needs_socketio);
 }
 
 static bool is_wanted(const struct scenario *scenario, char **names)
@@ -335,8 +359,12 @@ static void scenarios_measure(const struct command *command, json_t *rows)
     for (const struct scenario *scenario = scenarios; scenario->name != NULL && !interrupted; scenario++) {
         size_t first = json_array_size(rows);
 
-        if (!is_wanted(scenario, command->names) || (scenario->needs_nereidd && command->settings.nereidd == NULL))
+        if (!is_wanted(scenario, command->names))
             continue;
+        if (!is_possible(&command->settings, scenario)) {
+            fprintf(stderr, "bench: %s is left out\n", scenario->name);
+            continue;
+        }
         fprintf(stderr, "bench: %s\n", scenario->name);
         scenario_measure(command, scenario, rows);
         report_print(rows, first);
@@ -346,7 +374,7 @@ static void scenarios_measure(const struct command *command, json_t *rows)
 static void scenarios_list(void)
 {
     for (const struct scenario *scenario = scenarios; scenario->name != NULL; scenario++)
-        printf("%-14s %s\n", scenario->name, scenario->what);
+        printf("%-15s %s\n", scenario->name, scenario->what);
 }
 
 static void descriptors_raise(void)

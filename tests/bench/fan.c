@@ -71,7 +71,9 @@ struct fan {
     struct reader *readers;
     struct sender senders[FAN_SENDERS];
     struct sender *idle[FAN_SENDERS];
+    unsigned sender_count;
     unsigned idle_count;
+    bool framed; /* in WebSocket frames; the one sender gets no answers and is always idle */
     uint32_t next_number;
     uint64_t placed;    /* positions that have their message */
     uint64_t completed; /* positions that every reader has */
@@ -148,11 +150,16 @@ static void delivery_take(struct fan *fan, struct reader *reader)
         position_complete(fan, position);
 }
 
+/* In WebSocket frames `~` is also the byte that says that a length of two bytes follows: the first is no digit then. */
 static const char *digits_take(struct fan *fan, struct reader *reader, const char *p, const char *end)
 {
     while (p < end && reader->digits_left > 0) {
         uint32_t value = digit_value(*p++);
 
+        if (value > 15 && fan->framed && reader->digits_left == NUMBER_DIGITS) {
+            reader->digits_left = 0;
+            return p;
+        }
         if (value > 15)
             fail("a message number is torn or mangled");
         reader->number = reader->number << 4 | value;
@@ -213,6 +220,8 @@ static void sender_readable(struct fan *fan, struct sender *sender)
         return;
     if (got <= 0)
         fail("the server closed the connection of a sender");
+    if (fan->framed)
+        return;
     sender->len += (size_t)got;
     sender->answer[sender->len] = '\0';
     if (!answer_parse(sender->answer, sender->len, &answer) || sender->len < answer.head_bytes + answer.body_bytes)
@@ -262,7 +271,9 @@ static bool message_send(struct fan *fan)
 
     if (fan->idle_count == 0 || slot->state != NUMBER_FREE)
         return false;
-    sender = fan->idle[--fan->idle_count];
+    sender = fan->idle[fan->idle_count - 1];
+    if (!fan->framed)
+        fan->idle_count--;
     number_write(sender->request + sender->number_at, fan->next_number);
     *slot = (struct number_slot){.state = NUMBER_SENT, .number = fan->next_number++, .sent_ns = now_ns()};
     send_all(sender->fd, sender->request, sender->request_len);
@@ -299,7 +310,7 @@ static int fan_fill(struct fan *fan, const struct fan_plan *plan)
 
 static bool fan_is_quiet(const struct fan *fan)
 {
-    return fan->completed == fan->next_number && fan->idle_count == FAN_SENDERS;
+    return fan->completed == fan->next_number && fan->idle_count == fan->sender_count;
 }
 
 struct fan_result fan_run(struct fan *fan, const struct fan_plan *plan, struct samples *latencies)
@@ -328,7 +339,7 @@ static void insist_once(struct fan *fan, const char *request, size_t n, uint64_t
     struct sender *sender = fan->idle[--fan->idle_count];
 
     send_all(sender->fd, request, n);
-    while (fan->idle_count < FAN_SENDERS) {
+    while (fan->idle_count < fan->sender_count) {
         fan_wait(fan, 1000);
         stall_check(fan, start_ns);
     }
@@ -365,19 +376,34 @@ struct fan_insisted fan_insist(struct fan *fan, fan_request_fn *request, void *s
     return insisted;
 }
 
-/* The line in what was captured that holds the message, with its newline; NULL when it is not whole yet. */
-static char *captured_line(const struct fan *fan, size_t *ret_len)
+/* Where the message's number begins in what was captured when `end` has come behind it, too; else NULL. */
+static const char *captured_number(const struct fan *fan, const char *end)
 {
-    char *number = memchr(fan->capture, '~', fan->capture_len);
-    char *start = number;
-    char *end = number != NULL ? strchr(number, '\n') : NULL;
+    const char *number = memchr(fan->capture, '~', fan->capture_len);
+    const char *capture_end = fan->capture + fan->capture_len;
 
-    if (end == NULL)
-        return NULL;
-    while (start > fan->capture && start[-1] != '\n')
-        start--;
-    *ret_len = (size_t)(end + 1 - start);
-    return start;
+    while (number != NULL && digit_value(number[1]) > 15)
+        number = memchr(number + 1, '~', (size_t)(capture_end - number - 1));
+    return number != NULL && strstr(number, end) != NULL ? number : NULL;
+}
+
+char *fan_capture(struct fan *fan, const char *end, size_t *ret_number)
+{
+    uint64_t start_ns = now_ns();
+    const char *number = NULL;
+    char *capture;
+
+    fan->capture_len = 0;
+    fan->capture = alloc_items(1, 1);
+    message_send(fan);
+    while (!fan_is_quiet(fan) || (number = captured_number(fan, end)) == NULL) {
+        fan_wait(fan, 1000);
+        stall_check(fan, start_ns);
+    }
+    *ret_number = (size_t)(number - fan->capture);
+    capture = fan->capture;
+    fan->capture = NULL;
+    return capture;
 }
 
 static void line_check(const char *line, size_t len, uint32_t number)
@@ -395,40 +421,34 @@ static void line_check(const char *line, size_t len, uint32_t number)
 
 size_t fan_line_bytes(struct fan *fan)
 {
-    uint64_t start_ns = now_ns();
     uint32_t number = fan->next_number;
-    size_t len = 0;
-    char *line;
+    size_t start;
+    char *capture = fan_capture(fan, "\n", &start);
+    size_t len;
 
-    fan->capture_len = 0;
-    fan->capture = alloc_items(1, 1);
-    message_send(fan);
-    while (!fan_is_quiet(fan) || (line = captured_line(fan, &len)) == NULL) {
-        fan_wait(fan, 1000);
-        stall_check(fan, start_ns);
-    }
-    line_check(line, len, number);
-    free(fan->capture);
-    fan->capture = NULL;
+    while (start > 0 && capture[start - 1] != '\n')
+        start--;
+    len = strcspn(capture + start, "\n") + 1;
+    line_check(capture + start, len, number);
+    free(capture);
     return len;
 }
 
-static void sender_open(struct fan *fan, struct sender *sender, const struct sockaddr_in *to, fan_request_fn *request,
-                        void *self)
+/* Takes an open connection. */
+static void sender_add(struct fan *fan, int fd, fan_request_fn *request, void *self)
 {
+    struct sender *sender = &fan->senders[fan->sender_count++];
     char text[FAN_TEXT_BYTES + 1];
 
     text_format(0, text);
     sender->request_len = request(self, text, sender->request);
     sender->number_at = (size_t)((char *)memchr(sender->request, '~', sender->request_len) - sender->request) + 1;
-    sender->fd = connect_start(to, 0);
-    connect_finish(sender->fd);
+    sender->fd = fd;
     fan_watch(fan, sender->fd, EPOLLIN, sender);
     fan->idle[fan->idle_count++] = sender;
 }
 
-struct fan *fan_new(const struct sockaddr_in *to, const int *reader_fds, unsigned readers, fan_request_fn *request,
-                    void *self)
+static struct fan *fan_over(const int *reader_fds, unsigned readers)
 {
     struct fan *fan = alloc_items(1, sizeof *fan);
 
@@ -439,8 +459,29 @@ struct fan *fan_new(const struct sockaddr_in *to, const int *reader_fds, unsigne
         fan->readers[i].fd = reader_fds[i];
         fan_watch(fan, reader_fds[i], EPOLLIN | EPOLLRDHUP | EPOLLET, &fan->readers[i]);
     }
-    for (unsigned i = 0; i < FAN_SENDERS; i++)
-        sender_open(fan, &fan->senders[i], to, request, self);
+    return fan;
+}
+
+struct fan *fan_new(const struct sockaddr_in *to, const int *reader_fds, unsigned readers, fan_request_fn *request,
+                    void *self)
+{
+    struct fan *fan = fan_over(reader_fds, readers);
+
+    for (unsigned i = 0; i < FAN_SENDERS; i++) {
+        int fd = connect_start(to, 0);
+
+        connect_finish(fd);
+        sender_add(fan, fd, request, self);
+    }
+    return fan;
+}
+
+struct fan *fan_new_framed(const int *reader_fds, unsigned readers, int sender_fd, fan_request_fn *request, void *self)
+{
+    struct fan *fan = fan_over(reader_fds, readers);
+
+    fan->framed = true;
+    sender_add(fan, sender_fd, request, self);
     return fan;
 }
 
@@ -448,7 +489,7 @@ void fan_free(struct fan *fan)
 {
     for (unsigned i = 0; i < fan->reader_count; i++)
         close(fan->readers[i].fd);
-    for (unsigned i = 0; i < FAN_SENDERS; i++)
+    for (unsigned i = 0; i < fan->sender_count; i++)
         close(fan->senders[i].fd);
     close(fan->epoll_fd);
     free(fan->readers);

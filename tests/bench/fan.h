@@ -19,6 +19,7 @@
 
 #include "stats.h"
 
+/* FAN_SENDERS: connections of a fan that makes its own. */
 enum { FAN_TEXT_BYTES = 200, FAN_REQUEST_BYTES = 1024, FAN_SENDERS = 64 };
 
 struct fan;
@@ -53,6 +54,12 @@ struct fan_insisted {
  */
 struct fan *fan_new(const struct sockaddr_in *to, const int *reader_fds, unsigned readers, fan_request_fn *request,
                     void *self);
+
+/*
+ * The same for messages in WebSocket frames, with one sender, the open connection `sender_fd`, which the fan takes. Its
+ * messages are not answered; what comes in there is thrown away. Not for fan_insist.
+ */
+struct fan *fan_new_framed(const int *reader_fds, unsigned readers, int sender_fd, fan_request_fn *request, void *self);
 void fan_free(struct fan *fan);
 
 /*
@@ -68,6 +75,12 @@ struct fan_result fan_run(struct fan *fan, const struct fan_plan *plan, struct s
  * reader has it, once. Fails on any other answer, and when 15 s pass.
  */
 struct fan_insisted fan_insist(struct fan *fan, fan_request_fn *request, void *self);
+
+/*
+ * Sends one message and returns all that the first reader gets until `end` has come behind the message's number,
+ * NUL-terminated and to be freed; `*ret_number` is where that number begins in it, with its `~`.
+ */
+char *fan_capture(struct fan *fan, const char *end, size_t *ret_number);
 
 /*
  * Sends one message and returns the length in bytes of the line that the first reader got for it, its newline

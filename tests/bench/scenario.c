@@ -26,5 +26,11 @@ const struct scenario scenarios[] = {
      .needs_nereidd = true, .separate = true, .time_s = 120},
     {"redis-recovery", "seconds to the first message when Redis is back, with 1,000 streams: 2", redis_recovery_run,
      1000, .needs_nereidd = true, .time_s = 240},
+    {"socketio-100", "deliveries/s to 100 WebSocket clients against Socket.IO 4 on Node: 2 times", socketio_run, 100,
+     .needs_nereidd = true, .needs_socketio = true, .separate = true, .time_s = 240},
+    {"socketio-1000", "the same with 1,000 clients", socketio_run, 1000, .needs_nereidd = true, .needs_socketio = true,
+     .separate = true, .time_s = 360},
+    {"socketio-memory", "user memory of one of 10,000 idle WebSocket clients against Node's: a tenth",
+     socketio_memory_run, 10000, .needs_nereidd = true, .needs_socketio = true, .time_s = 240},
     {.name = NULL},
 };

@@ -16,10 +16,11 @@ struct scenario {
     const char *name;
     const char *what; /* is measured, and what is to be reached */
     void (*run)(const struct settings *settings, const struct scenario *scenario);
-    unsigned size;      /* readers, streams or connections: see the function */
-    bool needs_nereidd; /* there is nothing to measure with limit alone */
-    bool separate;      /* bench and servers on processors of their own (proc_separate) */
-    unsigned time_s;    /* after which it is given up, with the default rounds */
+    unsigned size;       /* readers, streams or connections: see the function */
+    bool needs_nereidd;  /* there is nothing to measure with limit alone */
+    bool needs_socketio; /* it is measured against Socket.IO on Node, or not at all */
+    bool separate;       /* bench and servers on processors of their own (proc_separate) */
+    unsigned time_s;     /* after which it is given up, with the default rounds */
 };
 
 /* All scenarios in the order of running; ends with a null name. */
@@ -51,5 +52,11 @@ void redis_latency_run(const struct settings *settings, const struct scenario *s
 
 /* Seconds from the return of a killed Redis to the first message, with `size` streams attached. */
 void redis_recovery_run(const struct settings *settings, const struct scenario *scenario);
+
+/* Deliveries per second to `size` Socket.IO clients over WebSocket, one and 32 in flight, against Socket.IO on Node. */
+void socketio_run(const struct settings *settings, const struct scenario *scenario);
+
+/* User memory of one of `size` idle Socket.IO clients over WebSocket, against Socket.IO on Node. */
+void socketio_memory_run(const struct settings *settings, const struct scenario *scenario);
 
 #endif

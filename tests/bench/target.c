@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What is measured: nereidd with one of its stores, or limit; started alike, talked to alike. */
+/* What is measured: nereidd with one of its stores, limit, or Socket.IO on Node; started alike, talked to alike. */
 #include "target.h"
 
 #include <errno.h>
@@ -30,14 +30,22 @@ static const char room_name[] = "bench";
  * Senders wait while others take their turn, so their connections may be idle for long.
  */
 static const char *const nereidd_options[] = {
-    "http.listen=127.0.0.1:0", "admin.listen=127.0.0.1:0", "auth.methods=demo",
-    "nereid.friends=threads",  "limits.members=2000",      "limits.send_rate=0",
-    "limits.token_rate=0",     "limits.idle=1h",           "limits.header_time=1h",
+    "http.listen=127.0.0.1:0",
+    "admin.listen=127.0.0.1:0",
+    "auth.methods=demo",
+    "nereid.friends=threads",
+    "limits.members=2000",
+    "limits.send_rate=0",
+    "limits.token_rate=0",
+    "limits.idle=1h",
+    "limits.header_time=1h",
+    "socketio.ping_interval=10m",
+    "messaging.authenticate_time=1h",
 };
 
 const char *target_name(enum target_kind kind)
 {
-    static const char *const names[TARGET_KINDS] = {"file", "memory", "redis", "limit", "limit-each"};
+    static const char *const names[TARGET_KINDS] = {"file", "memory", "redis", "limit", "limit-each", "socket.io"};
 
     return names[kind];
 }
@@ -66,6 +74,16 @@ static void limit_start(struct target *target, const struct settings *settings, 
     if (overhead_bytes > 0)
         argv[n++] = overhead;
     argv[n] = NULL;
+    proc_start(&target->proc, argv, log);
+    proc_addresses(&target->proc, words, &target->http, 1);
+}
+
+/* With the collector in reach, so that memory can be told from garbage. */
+static void socketio_start(struct target *target, const struct settings *settings, const char *log)
+{
+    static const char *const words[] = {"http"};
+    const char *argv[] = {"node", "--expose-gc", settings->socketio, NULL};
+
     proc_start(&target->proc, argv, log);
     proc_addresses(&target->proc, words, &target->http, 1);
 }
@@ -123,6 +141,8 @@ void target_start(struct target *target, const struct settings *settings, enum t
         snprintf(url, sizeof url, "sqlite:%s", database);
     if (is_limit(target))
         limit_start(target, settings, overhead_bytes, log);
+    else if (kind == TARGET_SOCKETIO)
+        socketio_start(target, settings, log);
     else
         nereidd_start(target, settings, url, log);
 }
@@ -218,7 +238,7 @@ static void join_answered(void *self, uint64_t index, int status, const char *bo
         fail("%s%llu cannot join: %d: %.200s", members->room, (unsigned long long)index, status, body);
 }
 
-static void room_gather(struct target *target, const char *room, unsigned readers)
+void target_gather(struct target *target, const char *room, unsigned readers)
 {
     static const struct load_ops ops = {join_write, join_answered};
     struct members members = {.room = room, .count = readers};
@@ -277,7 +297,7 @@ struct fan *target_fan_across(struct target *target, struct target *readers_at, 
     struct fan *fan;
 
     if (!is_limit(target))
-        room_gather(target, room, readers);
+        target_gather(target, room, readers);
     readers_at->crowd = room;
     streams_open(&plan, fds, deadline_in(SETUP_S));
     fan = fan_new(&target->http, fds, readers, target_send_request, target);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is measured: nereidd with one of its stores, or limit; started alike, talked to alike.
+ * What is measured: nereidd with one of its stores, limit, or Socket.IO on Node; started alike, talked to alike.
  *
  *   target_start -> target_fan, target_crowd, target_tokens ... -> target_stop
  *
@@ -24,6 +24,7 @@
 struct settings {
     const char *nereidd;        /* path; NULL: measure limit only */
     const char *limit;          /* path */
+    const char *socketio;       /* path of socketio_reference.mjs; NULL: leave out what is measured against it */
     const char *dir;            /* private; the bench removes it */
     const char *const *options; /* further `section.key=value` for nereidd */
     unsigned option_count;
@@ -38,6 +39,7 @@ enum target_kind {
     TARGET_REDIS,      /* nereidd on a Redis server */
     TARGET_LIMIT,      /* limit, gathering what piled up */
     TARGET_LIMIT_EACH, /* limit, one write per message and reader */
+    TARGET_SOCKETIO,   /* socketio_reference.mjs on Node */
     TARGET_KINDS,
 };
 
@@ -80,6 +82,11 @@ struct fan *target_fan(struct target *target, unsigned readers);
  * target or another node on the same store.
  */
 struct fan *target_fan_across(struct target *target, struct target *readers_at, const char *room, unsigned readers);
+
+/*
+ * A room with `readers` members of that name with numbers, and the sender: nereidd only. Its thread is target->thread.
+ */
+void target_gather(struct target *target, const char *room, unsigned readers);
 
 /*
  * Opens `count` streams, 200 at a time, for the users `crowd`0, `crowd`1 ..., who have nothing to do with anybody.

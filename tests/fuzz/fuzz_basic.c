@@ -62,7 +62,7 @@ static void answered(void *ctx, enum err err, const struct identity *identity, u
 
 static void check_header(struct span value)
 {
-    struct credentials credentials = {SPAN_LITERAL("192.0.2.1"), value, no_header};
+    struct credentials credentials = {SPAN_LITERAL("192.0.2.1"), value, no_header, NULL};
     unsigned answers = 0;
     auth_check(demo_chain(), &credentials, answered, &answers);
     REQUIRE(answers == 1);

@@ -130,7 +130,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     else
         buf_add(&header, text);
     REQUIRE(!buf_failed(&header));
-    struct credentials credentials = {SPAN_LITERAL("192.0.2.1"), buf_span(&header), no_header};
+    struct credentials credentials = {SPAN_LITERAL("192.0.2.1"), buf_span(&header), no_header, NULL};
     unsigned answers = 0;
     auth_check(jwt_chain(), &credentials, answered, &answers);
     REQUIRE(answers == 1);

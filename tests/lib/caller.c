@@ -94,7 +94,7 @@ static struct span caller_header(const struct credentials *credentials, const ch
 
 struct caller caller_at(const char *address, const char *authorization)
 {
-    return (struct caller){.credentials = {span_of(address), span_of(authorization), caller_header}};
+    return (struct caller){.credentials = {span_of(address), span_of(authorization), caller_header, NULL}};
 }
 
 static void copy_text(char *to, size_t size, struct span text)
@@ -112,6 +112,7 @@ static void caller_answered(void *ctx, enum err err, const struct identity *iden
     caller->answers++;
     caller->err = err;
     caller->retry_after_s = retry_after_s;
+    caller->expires_us = identity ? identity->expires_us : 0;
     copy_text(caller->user, sizeof(caller->user), identity ? identity->user : (struct span){0});
     copy_text(caller->name, sizeof(caller->name), identity ? identity->name : (struct span){0});
 }

@@ -33,6 +33,7 @@ struct caller {
     enum err err;
     char user[129]; /* empty where there was no identity */
     char name[257];
+    int64_t expires_us;
     unsigned retry_after_s;
 };
 

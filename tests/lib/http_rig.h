@@ -17,7 +17,7 @@
 #include "io/loop.h"
 #include "io/peer.h"
 
-enum { RIG_PATIENCE_MS = 5000, RIG_CLIENTS_MAX = 256 };
+enum { RIG_PATIENCE_MS = 5000, RIG_CLIENTS_MAX = 640 };
 
 struct rig_client {
     int fd;     /* -1 once closed */

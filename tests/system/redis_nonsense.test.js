@@ -186,8 +186,14 @@ describe('a Redis that', { concurrency: 8 }, () => {
 
 // --- a server that makes sense but for one answer
 
+// What a service pushes to the clients of Socket.IO, of which there is none: through Redis, and by the node.
+async function push(redis, node) {
+  await redis.cli('PUBLISH', 'socket.io#/#', 'x');
+  await fetch(`${node.adminUrl}/emit`, { method: 'POST', body: '{"event":"x"}' });
+}
+
 // All that people do; each answer is right or, while Redis lies, "not now".
-async function liveADay({ kind, node, alice, bob, thread }) {
+async function liveADay({ kind, redis, node, alice, bob, thread }) {
   const good = [200, 204, 503];
   if (kind === 'thread_get') good.push(404); /* for a thread whose record has not been understood */
   const ask = async (person, method, route, options) => {
@@ -203,6 +209,7 @@ async function liveADay({ kind, node, alice, bob, thread }) {
     await ask(alice, 'GET', `/poll/${token}`, { query: { wait: 0 } });
     await ask(alice, 'DELETE', `/token/${token}`);
   }
+  await push(redis, node);
   await ask(alice, 'POST', '/presence', { form: { show: 'away', status: randomUUID() } });
   const { thread_id: room } = await ask(alice, 'POST', '/start-session', { form: { room: `room-${stranger.name}` } });
   if (room) {
@@ -217,10 +224,10 @@ async function liveADay({ kind, node, alice, bob, thread }) {
 
 // What is asked at the start only, at each connect, and by all that (or as time goes by).
 const AT_START = ['users_list'];
-const AT_CONNECTING = ['SELECT', 'ROLE', 'SCRIPT LOAD append', 'SUBSCRIBE', 'load', 'join', 'changes'];
+const AT_CONNECTING = ['SELECT', 'ROLE', 'SCRIPT LOAD append', 'SUBSCRIBE', 'PSUBSCRIBE', 'load', 'join', 'changes'];
 const IN_USE = (
   'user_put presence_put lease pulse thread_open thread_get member_add member_remove threads_of append history ' +
-  'replay token_get token_delete tokens_check retain SET XREAD published'
+  'replay token_get token_delete tokens_check retain SET XREAD PUBLISH published heard'
 ).split(' ');
 
 // Gives occasion until the lie has been told.
@@ -340,10 +347,12 @@ describe('an answer that', { concurrency: 10 }, () => {
     ['XREAD', 23, 0],
     ['XREAD', 23, 11],
     ['published', 17, 0],
+    ['PUBLISH', 4, 0],
+    ['heard', 17, 0],
   ];
   for (const [kind, step, first] of cuts) {
     test(`is cut off, at byte ${first}, ${first + step}, … of one to ${kind}, is asked for again`, async (t) => {
-      const { fake, node, alice, bob, thread } = await startBehindFake(t);
+      const { redis, fake, node, alice, bob, thread } = await startBehindFake(t);
       const stream = await bob.stream();
       let length = Infinity;
       let sent = 0;
@@ -355,6 +364,7 @@ describe('an answer that', { concurrency: 10 }, () => {
           return null;
         });
         while (!isTold()) {
+          await push(redis, node);
           await alice.post('/presence', { show: sent % 2 ? 'chat' : 'dnd' });
           await sendAtLast(alice, { thread_id: thread, message: `message ${sent++}` });
         }
@@ -369,13 +379,14 @@ describe('an answer that', { concurrency: 10 }, () => {
     });
   }
 
-  for (const kind of ['append', 'pulse', 'XREAD', 'published']) {
+  for (const kind of ['append', 'pulse', 'XREAD', 'published', 'heard']) {
     test(`is right (to ${kind}), but followed by one that nobody asked for, ends no more than the connection`, async (t) => {
-      const { fake, node, alice, bob, thread } = await startBehindFake(t);
+      const { redis, fake, node, alice, bob, thread } = await startBehindFake(t);
       const stream = await bob.stream();
       for (const [i, extra] of ['+OK\r\n', ':1\r\n', '*0\r\n', '-ERR nonsense\r\n'].entries()) {
         await becomesSteady(node);
         const isTold = fake.liesOnce(kind, (value, bytes) => Buffer.concat([bytes, Buffer.from(extra)]));
+        await push(redis, node);
         await alice.post('/presence', { show: i % 2 ? 'chat' : 'dnd' });
         await sendAtLast(alice, { thread_id: thread, message: `message ${i}` });
         await waitFor(isTold, `an answer to ${kind}`);

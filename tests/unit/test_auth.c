@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "auth/address.h"
-#include "auth/base64.h"
+#include "base/base64.h"
 #include "auth/login.h"
 #include "base/metric.h"
 #include "lib/caller.h"

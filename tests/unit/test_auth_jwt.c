@@ -173,6 +173,46 @@ static void dates_are_whole_seconds_with_some_skew(void **state)
     check_claims(cases, array_len(cases));
 }
 
+/* When the identity ends: with the token, as late as it would still be let in. */
+static void an_identity_ends_with_its_token(void **state)
+{
+    (void)state;
+    struct auth *auth = secret_chain("HS256", SPAN_LITERAL(SECRET));
+    struct buf token = signed_token(HS256, GOOD "}");
+    struct caller caller = ask(auth, buf_span(&token));
+    assert_int_equal(caller.err, OK);
+    assert_int_equal(caller.expires_us, 1700000630000000);
+    buf_fini(&token);
+    auth_free(auth);
+}
+
+/* Whoever asks for a reason is told the one that the log has; credentials that nobody looked at have none. */
+static void a_refusal_has_a_reason(void **state)
+{
+    (void)state;
+    struct auth *auth = secret_chain("HS256", SPAN_LITERAL(SECRET));
+    struct buf header = BUF_INIT;
+    struct buf token = signed_token(HS256, DATED(",\"exp\":0"));
+    buf_add_text(&header, "Bearer ");
+    buf_add(&header, buf_span(&token));
+    const char *reason = NULL;
+    struct caller caller = caller_at("192.0.2.1", NULL);
+    caller.credentials.authorization = buf_span(&header);
+    caller.credentials.ret_reason = &reason;
+    caller_ask(&caller, auth);
+    assert_int_equal(caller.err, ERR_UNAUTHORIZED);
+    assert_string_equal(reason, "the token has expired");
+
+    reason = NULL;
+    caller.credentials.authorization = (struct span){0};
+    caller_ask(&caller, auth);
+    assert_int_equal(caller.err, ERR_UNAUTHORIZED);
+    assert_null(reason);
+    buf_fini(&token);
+    buf_fini(&header);
+    auth_free(auth);
+}
+
 #define FOR(audience) "{\"sub\":\"alice\",\"iss\":\"https://login.example\",\"exp\":1700000600" audience "}"
 #define FROM(issuer) "{\"sub\":\"alice\",\"aud\":\"chat\",\"exp\":1700000600" issuer "}"
 
@@ -917,6 +957,8 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         TEST(dates_are_whole_seconds_with_some_skew),
+        TEST(an_identity_ends_with_its_token),
+        TEST(a_refusal_has_a_reason),
         TEST(audience_and_issuer_must_be_ours),
         TEST(the_user_is_a_claim),
         TEST(claims_are_one_json_object),

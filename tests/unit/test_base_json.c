@@ -60,6 +60,8 @@ static void a_nul_is_refused_in_any_form(void **state)
     (void)state;
     assert_refused(SPAN_LITERAL("\"a\0b\""), ERR_BAD_JSON);
     assert_refused(SPAN_LITERAL("{}\0"), ERR_BAD_JSON);
+    assert_refused(SPAN_LITERAL("[1\0]"), ERR_BAD_JSON);
+    assert_refused(SPAN_LITERAL("[true\0]"), ERR_BAD_JSON);
     assert_refused(span_of("\"\\u0000\""), ERR_BAD_JSON);
     assert_refused(span_of("{\"a\\u0000b\": 1}"), ERR_BAD_JSON);
 }

@@ -299,6 +299,22 @@ static void note_page(void *ctx, enum err err, const struct message_page *page)
     *(struct listed *)ctx = (struct listed){.err = err, .count = err ? 0 : page->count, .more = !err && page->more};
 }
 
+/* What is told to others without becoming a message takes from the same rate. */
+static void notices_count_as_messages_do(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct hub_options options = hub_rig_options(FRIENDS_EVERYONE);
+    options.sends_per_minute = 2;
+    hub_rig_init_with(&rig, &options);
+    struct id thread = hub_rig_room(&rig, "alice", "hall");
+    assert_int_equal(hub_pace(rig.hub, SPAN_LITERAL("alice")), 0);
+    assert_int_equal(hub_rig_send(&rig, thread, "alice", "one"), OK);
+    assert_int_equal(hub_pace(rig.hub, SPAN_LITERAL("alice")), 30);
+    assert_int_equal(hub_pace(rig.hub, SPAN_LITERAL("bob")), 0);
+    hub_rig_fini(&rig);
+}
+
 static void threads_and_history_come_from_the_store(void **state)
 {
     (void)state;
@@ -346,6 +362,79 @@ static void a_session_may_leave_while_it_is_shown_something(void **state)
     hub_rig_fini(&rig);
 }
 
+/* Sessions of one connection: the first to be shown something, or to be ended, takes all of them along. */
+struct bundle {
+    struct session sessions[3];
+    unsigned shown, closed;
+};
+
+static struct bundle bundle;
+
+static void end_all(void)
+{
+    for (size_t i = 0; i < 3; i++)
+        hub_detach(&bundle.sessions[i]);
+}
+
+static void bundle_event(struct session *session, struct event *event)
+{
+    (void)session;
+    bundle.shown += event->kind == EVENT_MESSAGE;
+    if (event->kind == EVENT_MESSAGE)
+        end_all();
+}
+
+static void bundle_settled(struct session *session, bool more)
+{
+    (void)session;
+    (void)more;
+}
+
+static void bundle_closed(struct session *session, enum err why)
+{
+    (void)session;
+    assert_int_equal(why, ERR_NO_TOKEN);
+    bundle.closed++;
+    end_all();
+}
+
+static const struct session_ops bundle_ops = {METRIC_SESSIONS_STREAM, bundle_event, bundle_settled, bundle_closed};
+
+static void attach_bundle(struct rig *rig, const char *user, const struct id *token, size_t count)
+{
+    struct user *opened = hub_rig_open(rig, user);
+    struct attach attach = {.token = token, .token_expires_us = rig->clock.wall_us + 1000000000};
+    bundle = (struct bundle){0};
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(hub_attach(&bundle.sessions[i], &bundle_ops, opened, &attach), OK);
+    hub_user_close(opened);
+    hub_rig_turn(rig);
+}
+
+static void a_session_may_take_others_along(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct hub_options options = hub_rig_options(FRIENDS_EVERYONE);
+    struct id thread = stage(&rig, &options), token;
+    struct viewer other = {0};
+    viewer_join(&other, &rig, "bob");
+    attach_bundle(&rig, "bob", NULL, 3);
+    viewer_skip(&other);
+    assert_int_equal(hub_rig_send(&rig, thread, "alice", "one"), OK);
+    assert_int_equal(bundle.shown, 1);
+    assert_int_equal(bundle.closed, 0);
+    assert_shown(&other, "alice:one");
+
+    assert_int_equal(hub_rig_token(&rig, "bob", &token), OK);
+    attach_bundle(&rig, "bob", &token, 2);
+    fake_store_end_token_elsewhere(rig.store, token);
+    hub_rig_turn(&rig);
+    assert_int_equal(bundle.closed, 1);
+    viewer_leave(&other);
+    hub_rig_fini(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -359,8 +448,10 @@ int main(void)
         cmocka_unit_test(unfit_text_is_refused),
         cmocka_unit_test(a_language_tag_is_bounded),
         cmocka_unit_test(senders_are_held_to_their_rate),
+        cmocka_unit_test(notices_count_as_messages_do),
         cmocka_unit_test(threads_and_history_come_from_the_store),
         cmocka_unit_test(a_session_may_leave_while_it_is_shown_something),
+        cmocka_unit_test(a_session_may_take_others_along),
     };
     return cmocka_run_group_tests_name("hub messages", tests, NULL, NULL);
 }

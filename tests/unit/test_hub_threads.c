@@ -290,6 +290,64 @@ static void failures_of_the_store_reach_whoever_asked(void **state)
     hub_rig_fini(&rig);
 }
 
+static void gather_thread(void *ctx, struct id thread)
+{
+    struct id **at = ctx;
+    *(*at)++ = thread;
+}
+
+static void an_opened_user_knows_their_threads(void **state)
+{
+    (void)state;
+    struct rig rig;
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
+    meet_all(&rig);
+    struct id pair = hub_rig_thread(&rig, "alice,bob");
+    struct id others = hub_rig_thread(&rig, "bob,carol");
+    struct id hall = hub_rig_room(&rig, "alice", "hall");
+    assert_true(id_equal(hall, hub_room_id(SPAN_LITERAL("hall"))));
+
+    struct user *alice = hub_rig_open(&rig, "alice");
+    struct id threads[8], *end = threads;
+    hub_user_threads(alice, gather_thread, &end);
+    assert_int_equal(end - threads, 2);
+    assert_true(id_equal(threads[0], pair) || id_equal(threads[1], pair));
+    assert_true(id_equal(threads[0], hall) || id_equal(threads[1], hall));
+    assert_true(hub_is_member(alice, pair));
+    assert_false(hub_is_member(alice, others));
+
+    assert_int_equal(hub_rig_remove(&rig, "alice", pair, "alice"), OK);
+    assert_false(hub_is_member(alice, pair));
+    hub_user_close(alice);
+    hub_rig_fini(&rig);
+}
+
+static void note_end(void *ctx, enum err err, const struct thread_record *thread)
+{
+    (void)thread;
+    *(enum err *)ctx = err;
+}
+
+static void a_thread_can_be_left_by_whoever_is_not_in_memory(void **state)
+{
+    (void)state;
+    struct rig rig;
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
+    meet_all(&rig);
+    struct id pair = hub_rig_thread(&rig, "alice,bob");
+    hub_rig_pass(&rig, A_WHILE_MS);
+    enum err left = ERR_INTERNAL, again = ERR_INTERNAL;
+    assert_int_equal(hub_thread_leave(rig.hub, pair, SPAN_LITERAL("bob"), note_end, &left), OK);
+    assert_int_equal(hub_thread_leave(rig.hub, pair, SPAN_LITERAL("bob"), note_end, &again), OK);
+    hub_rig_turn(&rig);
+    assert_int_equal(left, OK);
+    assert_int_equal(again, ERR_NO_THREAD);
+    struct user *alice = hub_rig_open(&rig, "alice");
+    assert_string_equal(hub_rig_members(&rig, pair), "alice");
+    hub_user_close(alice);
+    hub_rig_fini(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -307,6 +365,8 @@ int main(void)
         cmocka_unit_test(messages_to_a_thread_out_of_memory_are_in_the_log),
         cmocka_unit_test(joining_while_being_opened_is_not_lost),
         cmocka_unit_test(failures_of_the_store_reach_whoever_asked),
+        cmocka_unit_test(an_opened_user_knows_their_threads),
+        cmocka_unit_test(a_thread_can_be_left_by_whoever_is_not_in_memory),
     };
     return cmocka_run_group_tests_name("hub threads", tests, NULL, NULL);
 }

@@ -368,6 +368,76 @@ static void a_start_cut_short_asks_no_more_either(void **state)
     assert_int_equal(started, ERR_SHUTTING_DOWN);
 }
 
+/* Whose a name is, as `id`, `display`, both or neither. */
+struct whose {
+    enum err err;
+    bool is_id, is_display;
+};
+
+static void note_whose(void *ctx, enum err err, bool is_id, bool is_display)
+{
+    *(struct whose *)ctx = (struct whose){err, is_id, is_display};
+}
+
+static void assert_whose(struct rig *rig, const char *name, const char *self, bool is_id, bool is_display)
+{
+    struct whose whose = {.err = ERR_INTERNAL};
+    assert_int_equal(hub_name_find(rig->hub, span_of(name), span_of(self), note_whose, &whose), OK);
+    hub_rig_turn(rig);
+    assert_int_equal(whose.err, OK);
+    if (whose.is_id != is_id || whose.is_display != is_display)
+        fail_msg("%s: %d %d", name, whose.is_id, whose.is_display);
+}
+
+static void a_name_is_somebodys_id_or_display_name(void **state)
+{
+    (void)state;
+    static char longest[USER_NAME_MAX + 2];
+    struct rig rig;
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
+    assert_int_equal(hub_rig_meet(&rig, "alice", "Alice Smith"), OK);
+    assert_int_equal(hub_rig_meet(&rig, "bob", "alice"), OK);
+    assert_whose(&rig, "alice", "", true, true);
+    assert_whose(&rig, "bob", "", true, false);
+    assert_whose(&rig, "Alice Smith", "", false, true);
+    assert_whose(&rig, "Alice", "", false, false);
+    assert_whose(&rig, "alice", "alice", false, true);
+    assert_whose(&rig, "alice", "bob", true, false);
+    assert_whose(&rig, "Alice Smith", "alice", false, false);
+    struct whose whose;
+    memset(longest, 'n', USER_NAME_MAX + 1);
+    assert_int_equal(hub_name_find(rig.hub, span_of(longest), (struct span){0}, note_whose, &whose), ERR_BAD_FIELD);
+    assert_int_equal(hub_name_find(rig.hub, SPAN_LITERAL(""), (struct span){0}, note_whose, &whose), ERR_BAD_FIELD);
+    assert_int_equal(hub_name_find(rig.hub, SPAN_LITERAL("a\tb"), (struct span){0}, note_whose, &whose), ERR_BAD_FIELD);
+    hub_rig_fini(&rig);
+}
+
+/* Where only fellows are in memory, the store knows the ids. */
+static void a_name_is_looked_up_in_the_store_too(void **state)
+{
+    (void)state;
+    struct rig rig;
+    hub_rig_init(&rig, FRIENDS_THREADS);
+    fake_store_add_user(rig.store, "ann", "");
+    fake_store_add_user(rig.store, "anna", "");
+    fake_store_add_user(rig.store, "bo\xc3\xa9", "");
+    assert_whose(&rig, "ann", "", true, false);
+    assert_whose(&rig, "anna", "", true, false);
+    assert_whose(&rig, "an", "", false, false);
+    assert_whose(&rig, "anm", "", false, false);
+    assert_whose(&rig, "ann", "ann", false, false);
+    assert_whose(&rig, "anna ", "", false, false);
+    assert_whose(&rig, "bo\xc3\xa9", "", true, false);
+    assert_whose(&rig, "bo\xc3\xa8", "", false, false);
+    assert_whose(&rig, "z", "", false, false);
+    struct whose whose = {0};
+    fake_store_fail_next(rig.store, ERR_STORE);
+    assert_int_equal(hub_name_find(rig.hub, SPAN_LITERAL("ann"), (struct span){0}, note_whose, &whose), OK);
+    hub_rig_turn(&rig);
+    assert_int_equal(whose.err, ERR_STORE);
+    hub_rig_fini(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -390,6 +460,8 @@ int main(void)
         cmocka_unit_test(shutting_down_ends_sessions_and_refuses_new_ones),
         cmocka_unit_test(nothing_is_asked_of_the_store_after_the_end),
         cmocka_unit_test(a_start_cut_short_asks_no_more_either),
+        cmocka_unit_test(a_name_is_somebodys_id_or_display_name),
+        cmocka_unit_test(a_name_is_looked_up_in_the_store_too),
     };
     return cmocka_run_group_tests_name("hub users", tests, NULL, NULL);
 }

@@ -66,6 +66,43 @@ static const struct route routes[] = {
     {HTTP_POST, "/login", ROUTE_LOGIN, handle_login},
 };
 
+/* Says what a raw route sees of a request. */
+static void handle_raw(void *ctx, struct request *req)
+{
+    (void)ctx;
+    char text[512];
+    struct span query = SPAN_LITERAL("-");
+    struct span body = request_body(req);
+    (void)request_query(req, "q", &query);
+    (void)snprintf(text, sizeof(text), "get=%d post=%d origin=%d q=%.*s raw=%.*s bytes=%zu", request_is_get(req),
+                   request_is_post(req), request_origin(req), (int)query.len, query.data,
+                   (int)request_raw_query(req).len, request_raw_query(req).data ? request_raw_query(req).data : "",
+                   body.len);
+    struct blob *blob = blob_copy(span_of(text));
+    request_reply(req, 200, "text/plain", blob, NULL);
+    blob_unref(blob);
+}
+
+static void tell_identified(void *ctx, enum err err, unsigned retry_after_s)
+{
+    struct request *req = ctx;
+    (void)retry_after_s;
+    say(req, err_word(err));
+}
+
+static void handle_who(void *ctx, struct request *req)
+{
+    (void)ctx;
+    request_identify(req, tell_identified, req);
+}
+
+enum { RAW_BYTES = 100 };
+
+static const struct route raw_routes[] = {
+    {HTTP_ANY, "/raw", ROUTE_ANYONE, handle_raw},
+    {HTTP_ANY, "/raw/who", ROUTE_ANYONE, handle_who},
+};
+
 static const struct route more_routes[] = {
     {HTTP_GET, "/either", ROUTE_LOGIN_OR_TOKEN, handle_either},
     {HTTP_POST, "/either", ROUTE_LOGIN_OR_TOKEN, handle_either},
@@ -108,6 +145,7 @@ static void hall_open_with(struct hall *hall, const char *const *origins)
     assert_non_null(router);
     assert_int_equal(router_mount(router, routes, array_len(routes), NULL), OK);
     assert_int_equal(router_mount(router, more_routes, array_len(more_routes), NULL), OK);
+    assert_int_equal(router_mount_raw(router, raw_routes, array_len(raw_routes), RAW_BYTES, NULL), OK);
     hall->router = router;
     rig_open(&hall->rig, &limits, router);
 }
@@ -396,6 +434,65 @@ static void a_check_that_ends_after_the_server_harms_nobody(void **state)
     hall_close(&hall);
 }
 
+/* --- protocols with rules of their own --- */
+
+static void a_raw_route_takes_any_method(void **state)
+{
+    (void)state;
+    struct hall hall;
+    hall_open(&hall);
+    assert_says(&hall, "GET /raw?q=1&q=a%20b&x", "", "get=1 post=0 origin=0 q=a b raw=q=1&q=a%20b&x bytes=0");
+    assert_says(&hall, "POST /raw", "", "get=0 post=1 origin=0 q=- raw= bytes=0");
+    assert_says(&hall, "PUT /raw", "", "get=0 post=0 ");
+    assert_says(&hall, "BREW /raw", "", "get=0 post=0 ");
+    assert_int_equal(status_of(&hall, "HEAD /raw", ""), 200);
+    assert_true(rig_has_header(ask(&hall, "OPTIONS /raw", ""), "Allow: GET, HEAD, POST, OPTIONS"));
+    hall_close(&hall);
+}
+
+static void a_raw_route_decides_on_origins_itself(void **state)
+{
+    (void)state;
+    struct hall hall;
+    hall_open(&hall);
+    assert_says(&hall, "POST /raw", "Origin: http://here.example\r\n", "origin=1");
+    assert_says(&hall, "POST /raw", "Origin: https://good.example\r\n", "origin=2");
+    assert_says(&hall, "POST /raw", "Origin: https://evil.example\r\n", "origin=3");
+    hall_close(&hall);
+}
+
+static void a_raw_route_takes_any_body_up_to_its_limit(void **state)
+{
+    (void)state;
+    char body[RAW_BYTES + 2];
+    char lines[512];
+    struct hall hall;
+    hall_open(&hall);
+    memset(body, '{', sizeof(body));
+    (void)snprintf(lines, sizeof(lines), "Content-Type: image/png\r\nContent-Length: %d\r\n\r\n%.*s", RAW_BYTES,
+                   RAW_BYTES, body);
+    assert_non_null(strstr(ask(&hall, "POST /raw", lines)->text, "bytes=100"));
+    (void)snprintf(lines, sizeof(lines), "Content-Length: %d\r\n\r\n%.*s", RAW_BYTES + 1, RAW_BYTES + 1, body);
+    assert_int_equal(status_of(&hall, "POST /raw", lines), 413);
+    (void)snprintf(lines, sizeof(lines), "Transfer-Encoding: chunked\r\n\r\n64\r\n%.*s\r\n1\r\n{\r\n0\r\n", RAW_BYTES,
+                   body);
+    assert_int_equal(status_of(&hall, "POST /raw", lines), 413);
+    hall_close(&hall);
+}
+
+static void a_handler_may_ask_who_is_calling(void **state)
+{
+    (void)state;
+    struct hall hall;
+    hall_open(&hall);
+    assert_says(&hall, "GET /raw/who", ALICE, "ok user=alice token=0");
+    assert_says(&hall, "GET /raw/who", "Authorization: Bearer " GOOD_TOKEN "\r\n", "ok user=bob token=1");
+    assert_says(&hall, "GET /raw/who", "", "unauthorized user=");
+    assert_says(&hall, "GET /raw/who", "Authorization: Bearer " DEAD_TOKEN "\r\n", "no_token user=");
+    assert_says(&hall, "GET /raw/who", ALICE "Origin: https://evil.example\r\n", "bad_origin user=");
+    hall_close(&hall);
+}
+
 /* --- origins --- */
 
 static void a_listed_origin_is_echoed(void **state)
@@ -510,6 +607,10 @@ int main(void)
         cmocka_unit_test(a_token_check_may_take_its_time),
         cmocka_unit_test(a_store_that_fails_is_not_the_tokens_fault),
         cmocka_unit_test(a_check_that_ends_after_the_server_harms_nobody),
+        cmocka_unit_test(a_raw_route_takes_any_method),
+        cmocka_unit_test(a_raw_route_decides_on_origins_itself),
+        cmocka_unit_test(a_raw_route_takes_any_body_up_to_its_limit),
+        cmocka_unit_test(a_handler_may_ask_who_is_calling),
         cmocka_unit_test(a_listed_origin_is_echoed),
         cmocka_unit_test(other_origins_get_no_cors_and_cannot_use_a_login),
         cmocka_unit_test(our_own_pages_need_no_cors),

@@ -19,7 +19,7 @@
 /* What the handlers of one test share. */
 struct desk {
     struct http_rig rig;
-    struct request *waiting[8];
+    struct request *waiting[RIG_CLIENTS_MAX];
     size_t waiting_count;
     unsigned calls;
     unsigned gone;
@@ -206,6 +206,31 @@ static void a_waiting_request_costs_no_time(void **state)
     assert_true(clock() - before < CLOCKS_PER_SEC / 20);
     answer_waiting(&desk, "now");
     assert_true(rig_until_text(&desk.rig, client, "now"));
+    rig_close(&desk.rig);
+}
+
+/* More of them than one daemon of libmicrohttpd is given. */
+static void many_requests_wait_side_by_side(void **state)
+{
+    (void)state;
+    enum { MANY = 600 };
+    struct desk desk;
+    struct http_limits limits = rig_limits();
+    desk_open(&desk, &limits);
+    struct rig_client *clients[MANY];
+    for (size_t i = 0; i < MANY; i++) {
+        clients[i] = rig_connect(&desk.rig);
+        rig_send(&desk.rig, clients[i], "GET /wait HTTP/1.1\r\nHost: h\r\n\r\n");
+    }
+    for (int i = 0; i < 500 && desk.waiting_count < MANY; i++)
+        rig_turn(&desk.rig);
+    assert_int_equal(desk.waiting_count, MANY);
+    desk.rig.fds = rig_count_fds() - 2 * MANY; /* further daemons stay open */
+    answer_text(desk.waiting[--desk.waiting_count], "the last first");
+    assert_true(rig_until_text(&desk.rig, clients[MANY - 1], "the last first"));
+    answer_waiting(&desk, "now");
+    for (size_t i = 0; i < MANY; i++)
+        assert_true(rig_until_text(&desk.rig, clients[i], i < MANY - 1 ? "now" : "the last first"));
     rig_close(&desk.rig);
 }
 
@@ -662,6 +687,7 @@ int main(void)
         cmocka_unit_test(a_hundred_requests_in_one_segment_are_answered_in_order),
         cmocka_unit_test(an_answer_may_come_later_and_what_was_pipelined_waits_for_it),
         cmocka_unit_test(a_waiting_request_costs_no_time),
+        cmocka_unit_test(many_requests_wait_side_by_side),
         cmocka_unit_test(a_client_that_has_closed_its_sending_side_gets_its_answer),
         cmocka_unit_test(a_watched_request_learns_that_its_peer_is_gone),
         cmocka_unit_test(a_peer_that_goes_while_nobody_watches_costs_nothing),

@@ -360,6 +360,44 @@ static void bytes_may_come_one_by_one(void **state)
     booth_close(&booth);
 }
 
+static bool is_reading(void *ctx)
+{
+    return ((struct booth *)ctx)->websocket.wslay;
+}
+
+static bool is_resting(void *ctx)
+{
+    return !is_reading(ctx);
+}
+
+/* An idle connection holds no buffer to read into. */
+static void between_messages_there_is_no_context(void **state)
+{
+    (void)state;
+    struct booth booth;
+    char frame[64];
+    size_t len = mask_frame(frame, 0x81, "half", 4);
+    booth_open(&booth);
+    booth_connect(&booth, "", 0);
+    assert_null(booth.websocket.wslay);
+    rig_send_bytes(&booth.rig, booth.client, frame, len - 1);
+    assert_true(rig_until(&booth.rig, is_reading, &booth));
+    rig_send_bytes(&booth.rig, booth.client, frame + len - 1, 1);
+    assert_true(rig_until(&booth.rig, is_resting, &booth));
+    assert_string_equal(booth.text, "half|");
+    send_frame(&booth, 0x01, "first", 5);
+    assert_true(rig_until(&booth.rig, is_reading, &booth));
+    rig_pass(&booth.rig, 20);
+    assert_non_null(booth.websocket.wslay);
+    send_frame(&booth, 0x80, "last", 4);
+    assert_true(rig_until(&booth.rig, is_resting, &booth));
+    assert_string_equal(booth.text, "half|firstlast|");
+    send_frame(&booth, 0x89, "p", 1);
+    expect_bytes(&booth, "\x8a\x01p", 3);
+    assert_true(rig_until(&booth.rig, is_resting, &booth));
+    booth_close(&booth);
+}
+
 /* --- what is not accepted --- */
 
 static void what_breaks_the_protocol_closes_with_its_code(void **state)
@@ -586,6 +624,7 @@ int main(void)
         cmocka_unit_test(a_message_in_the_segment_of_the_handshake_is_not_lost),
         cmocka_unit_test(a_message_may_come_in_pieces_with_a_ping_between),
         cmocka_unit_test(bytes_may_come_one_by_one),
+        cmocka_unit_test(between_messages_there_is_no_context),
         cmocka_unit_test(what_breaks_the_protocol_closes_with_its_code),
         cmocka_unit_test(an_unmasked_frame_is_refused),
         cmocka_unit_test(the_message_limit_is_exact),

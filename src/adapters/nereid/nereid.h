@@ -7,7 +7,7 @@
 #ifndef NEREID_NEREID_H
 #define NEREID_NEREID_H
 
-#include "adapters/nereid/stanza.h"
+#include "stanza/stanza.h"
 #include "core/hub.h"
 #include "http/router.h"
 #include "io/conn.h"

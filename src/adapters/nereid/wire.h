@@ -10,7 +10,7 @@
 #ifndef NEREID_WIRE_H
 #define NEREID_WIRE_H
 
-#include "adapters/nereid/stanza.h"
+#include "stanza/stanza.h"
 #include "base/blob.h"
 
 enum wire_format { WIRE_NDJSON, WIRE_SSE, WIRE_FORMAT_COUNT };

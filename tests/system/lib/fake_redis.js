@@ -144,11 +144,13 @@ function kindOf(command) {
 
 // --- the server
 
-const isPublished = (value) => Array.isArray(value) && String(value[0]) === 'message';
+// What comes without being asked for: from a channel, or by a pattern.
+const UNASKED = { message: 'published', pmessage: 'heard' };
+const unasked = (value) => (Array.isArray(value) ? UNASKED[String(value[0])] : undefined);
 
 class FakeRedis {
   connects = []; // when, in ms
-  kinds = new Set(); // of what was answered: commands, scripts, and 'published'
+  kinds = new Set(); // of what was answered: commands, scripts, 'published' and 'heard'
   #sockets = new Set();
   #play = null;
   #lie = null;
@@ -197,7 +199,7 @@ class FakeRedis {
     });
     far.on('data', (bytes) => {
       for (const answer of answers.take(bytes))
-        this.#answer(near, isPublished(answer.value) ? 'published' : asked.shift(), answer);
+        this.#answer(near, unasked(answer.value) ?? asked.shift(), answer);
     });
   }
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Base64 without leniency (RFC 4648): no white space, no other bytes, no bits left over. Each text decodes in one way.
  */
-#ifndef AUTH_BASE64_H
-#define AUTH_BASE64_H
+#ifndef BASE_BASE64_H
+#define BASE_BASE64_H
 
 #include <stdint.h>
 
 #include "base/attr.h"
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/span.h"
 
@@ -24,5 +25,8 @@ enum base64_form {
 /* Decodes into `to`, which has BASE64_ROOM(text.len) bytes; *ret_len is how many are meant. ERR_BAD_FIELD: not such
  * text; ERR_NO_MEMORY. After an error `to` holds anything. */
 enum err base64_decode(struct span text, enum base64_form form, uint8_t *to, size_t *ret_len) must_check;
+
+/* Adds the text of `bytes` (section 4) to `out`, which has failed after that if there was no memory. */
+void base64_add(struct buf *out, struct span bytes);
 
 #endif

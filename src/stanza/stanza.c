@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The writers of stanzas in both dialects. */
-#include "adapters/nereid/stanza.h"
+#include "stanza/stanza.h"
 
 #include "base/time.h"
 

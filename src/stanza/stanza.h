@@ -8,8 +8,8 @@
  *
  * All text goes through buf_add_json, so each stanza is one line. Every stanza has its own timestamp.
  */
-#ifndef NEREID_STANZA_H
-#define NEREID_STANZA_H
+#ifndef STANZA_STANZA_H
+#define STANZA_STANZA_H
 
 #include "base/buf.h"
 #include "core/event.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* GnuTLS decodes; here the text is held to one alphabet first, since GnuTLS skips white space and knows only that of
  * section 4. */
-#include "auth/base64.h"
+#include "base/base64.h"
 
 #include <gnutls/gnutls.h>
 #include <string.h>
@@ -62,4 +62,18 @@ enum err base64_decode(struct span text, enum base64_form form, uint8_t *to, siz
     gnutls_memset(out.data, 0, out.size);
     gnutls_free(out.data);
     return OK;
+}
+
+void base64_add(struct buf *out, struct span bytes)
+{
+    gnutls_datum_t text;
+    gnutls_datum_t raw = {(unsigned char *)(uintptr_t)bytes.data, (unsigned)bytes.len};
+    if (bytes.len == 0)
+        return;
+    if (gnutls_base64_encode2(&raw, &text)) {
+        out->failed = true;
+        return;
+    }
+    buf_add(out, (struct span){(const char *)text.data, text.size});
+    gnutls_free(text.data);
 }

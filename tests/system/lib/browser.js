@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+// A real browser, Debian's Chromium without a window, with a profile of its own that goes with the test.
+import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import http from 'node:http';
+import path from 'node:path';
+
+import { chromium } from 'playwright-core';
+
+import { makeFolder } from './gateway.js';
+import { PATIENCE_MS } from './wait.js';
+
+const program = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser'].find(
+  (command) => command && spawnSync(command, ['--version']).status === 0,
+);
+
+// What to give a test as `skip`: false, or why it cannot run.
+export const noBrowser = program ? false : 'there is no Chromium';
+
+// Pages are opened with `browser.newPage()`. What a page says on its console, and errors in its scripts, go to
+// `page.told`.
+export async function startBrowser(t) {
+  let context;
+  t.after(() => context?.close()); // before the folder goes, into which it writes to the last
+  context = await chromium.launchPersistentContext(await makeFolder(t), {
+    executablePath: program,
+    args: ['--no-sandbox', '--disable-dev-shm-usage'], // root has no sandbox, containers have little shared memory
+    timeout: 2 * PATIENCE_MS,
+  });
+  context.setDefaultTimeout(PATIENCE_MS);
+  context.on('page', (page) => {
+    page.told = [];
+    page.on('console', (message) => page.told.push(message.text()));
+    page.on('pageerror', (error) => page.told.push(String(error)));
+  });
+  return context;
+}
+
+// A web server that has nothing to do with the gateway: another origin. `files` are texts by their paths.
+export async function serveElsewhere(t, files) {
+  const server = http.createServer((request, response) => {
+    const { pathname } = new URL(request.url, 'http://x');
+    const type = { '.html': 'text/html', '.js': 'text/javascript' }[path.extname(pathname)];
+    response.writeHead(pathname in files ? 200 : 404, { 'Content-Type': type ?? 'text/plain' });
+    response.end(files[pathname]);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  return `http://127.0.0.1:${server.address().port}`;
+}
