@@ -413,6 +413,9 @@ describe('POST /emit', () => {
       [{ event: 'x', rooms: 'a' }, 400, 'bad_field', /rooms/],
       [{ event: 'x', rooms: [[]] }, 400, 'bad_field', /rooms/],
       [{ event: 'x', except: [null] }, 400, 'bad_field', /except/],
+      [{ event: 'x', volatile: 1 }, 400, 'bad_field', /volatile/],
+      [{ event: 'x', romm: 'a' }, 400, 'bad_field', /romm/],
+      [{ event: 'x', [`ж${'x'.repeat(200)}`]: 'a' }, 400, 'bad_field', /not known/],
     ];
     for (const [body, status, error, message] of cases) {
       const answer = await emit(gateway, body);

@@ -11,6 +11,7 @@ import { gzipSync } from 'node:zlib';
 
 import { startGateway } from './lib/gateway.js';
 import { basic } from './lib/person.js';
+import { RawSocket } from './lib/raw.js';
 import { RawWebSocket } from './lib/socketio.js';
 import { startSuite } from './lib/suite.js';
 import { waitFor, within } from './lib/wait.js';
@@ -204,6 +205,32 @@ describe('Engine.IO handshakes', () => {
     assert.ok(full.headers['retry-after'] > 0);
     assert.equal((await refusedSocket(other, '/socket.io/?EIO=4&transport=websocket')).status, 503);
     assert.equal(await other.limitHits('socketio_sessions'), 2);
+  });
+});
+
+describe('Engine.IO and a flood of handshakes', () => {
+  test('holds little of what nobody comes back for, and not for long', async (t) => {
+    const gateway = await startGateway(t, { 'socketio.ping_interval': '5s', 'socketio.ping_timeout': '50ms' });
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 4 });
+    t.after(() => agent.destroy());
+    const resident = async () =>
+      1024 * Number(/VmRSS:\s+(\d+)/.exec(await fs.readFile(`/proc/${gateway.pid}/status`, 'utf8'))[1]);
+    const enter = async (count) => {
+      for (let i = 0; i < count; i++) {
+        const [response] = await once(http.get(`${gateway.url}/socket.io/?EIO=4&transport=polling`, { agent }), 'response');
+        response.resume();
+        await once(response, 'end');
+      }
+    };
+    const flood = (count) => Promise.all(Array.from({ length: 4 }, () => enter(count / 4)));
+    const sessions = 'nereidd_socketio_connections{transport="polling"}';
+    await flood(400);
+    const [before, open] = [await resident(), await gateway.metric(sessions)];
+    await flood(2000);
+    const grown = (await gateway.metric(sessions)) - open;
+    const each = ((await resident()) - before) / grown;
+    if (grown > 1500) assert.ok(each < 2048 || process.env.ASAN_OPTIONS, `${each} bytes for each`);
+    await gateway.metricBecomes(sessions, 0);
   });
 });
 
@@ -475,6 +502,87 @@ describe('Engine.IO over WebSocket', { concurrency: 4 }, () => {
       socket.send(frame);
       await socket.closed(2000);
     }
+  });
+
+  // A WebSocket by hand: frames of any bytes. The mask is none, which makes them easy to write.
+  const frame = (first, payload, length = payload.length) => {
+    const head = length < 126 ? [0x80 | length] : [0x80 | 126, length >> 8, length & 255];
+    return Buffer.concat([Buffer.from([first, ...head, 0, 0, 0, 0]), Buffer.from(payload)]);
+  };
+
+  async function openRaw(suite, options) {
+    const raw = await RawSocket.connect(suite, suite.url.slice(7), options);
+    raw.send([
+      'GET /engine.io/?EIO=4&transport=websocket HTTP/1.1',
+      'Host: h',
+      'Connection: Upgrade',
+      'Upgrade: websocket',
+      'Sec-WebSocket-Version: 13',
+      'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+      'Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits',
+      `Sec-WebSocket-Protocol: ${Array.from({ length: 100 }, (_, i) => `p${i}`).join(', ')}`,
+    ]);
+    return raw;
+  }
+
+  test('offers neither compression nor protocols, and takes what comes with the handshake', async (t) => {
+    const suite = await startSuite(t);
+    const raw = await openRaw(suite);
+    raw.write(frame(0x81, '4at once'));
+    const head = (await raw.until(/^[^]*?\r\n\r\n/))[0];
+    assert.match(head, /^HTTP\/1\.1 101 /);
+    assert.doesNotMatch(head, /extensions|protocol:/i);
+    await raw.until(/4at once/);
+  });
+
+  test('closes on what breaks its rules, with the code for that', async (t) => {
+    const suite = await startSuite(t);
+    const fragments = Array.from({ length: 66 }, (_, i) => frame(i ? 0 : 1, '4'));
+    const cases = {
+      'an unmasked frame': [Buffer.from([0x81, 2, 0x34, 0x61]), 1002],
+      'a reserved bit': [frame(0xc1, '4a'), 1002],
+      'opcode 3': [frame(0x83, '4a'), 1002],
+      'opcode 11': [frame(0x8b, ''), 1002],
+      'a fragmented ping': [frame(0x09, 'a'), 1002],
+      'a ping of 126 bytes': [frame(0x89, 'x'.repeat(126)), 1002],
+      'text that is not UTF-8': [frame(0x81, [0x34, 0xff]), 1007],
+      'a continuation of nothing': [frame(0x80, 'a'), 1002],
+      'too many fragments': [Buffer.concat(fragments), 1008],
+      'fragments without anything in them': [Buffer.concat([frame(1, ''), ...Array(100_000).fill(frame(0, ''))]), 1008],
+      'a length of 2^63': [Buffer.from([0x81, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]), 1002],
+      'a message above the limit': [Buffer.from([0x81, 0xff, 0, 0, 0, 0, 0, 0x0f, 0x42, 0x41, 0, 0, 0, 0, 0x34]), 1009],
+      'close code 0': [frame(0x88, [0, 0]), 1002],
+      'close code 1005': [frame(0x88, [3, 0xed]), 1002],
+      'a close of one byte': [frame(0x88, [3]), null], // closed without a code
+    };
+    for (const [name, [bytes, code]] of Object.entries(cases)) {
+      const raw = await openRaw(suite);
+      await raw.until(/"sid"/);
+      raw.write(bytes);
+      await raw.untilClosed(name);
+      const close = raw.received.lastIndexOf(Buffer.from([0x88]));
+      assert.ok(close >= 0, `${name}: a close frame`);
+      const hasCode = raw.received[close + 1] === 2;
+      assert.equal(hasCode ? raw.received.readUInt16BE(close + 2) : null, code, name);
+      raw.close();
+    }
+  });
+
+  test('does not gather pongs for who does not read them', async (t) => {
+    const suite = await startSuite(t);
+    const raw = await openRaw(suite, { reading: false });
+    const pings = Buffer.concat(Array(1000).fill(frame(0x89, 'x'.repeat(125))));
+    await waitFor(
+      async () => {
+        raw.write(pings);
+        await sleep(1);
+        return raw.error || raw.closed;
+      },
+      'the server has had enough',
+      20_000,
+    );
+    const other = await RawWebSocket.open(suite, '/engine.io/?EIO=4&transport=websocket');
+    assert.match(await other.frame(), /^0/);
   });
 
   test('refuses handshakes that are none', async (t) => {

@@ -12,6 +12,7 @@ import { meet, startNodes } from './lib/nodes.js';
 import { BASE, basic, withQuery } from './lib/person.js';
 import { addressesOf, haproxy, nginx, startProxy } from './lib/proxies.js';
 import { startRedis } from './lib/redis.js';
+import { connect } from './lib/socketio.js';
 import { waitFor, within } from './lib/wait.js';
 
 const SOON_MS = 1000;
@@ -184,6 +185,29 @@ function describeProxy(kind) {
     );
     assert.equal(landed.size, 2, 'on both nodes');
   });
+
+  for (const transport of ['polling', 'websocket']) {
+    test(`Socket.IO clients by ${transport} talk to each other, wherever their requests land`, async (t) => {
+      const { nodes, proxy } = await startBehind(t, kind);
+      const door = { url: proxy.url, clients: new Set() };
+      t.after(() => door.clients.forEach((client) => client.close()));
+      const clients = [];
+      for (const name of ['anna', 'bert', 'cora', 'dora']) {
+        const client = await connect(door, { transport, socketOptions: { rejectUnauthorized: false } });
+        assert.deepEqual(await client.ask('register', name), [true]);
+        clients.push(client);
+      }
+      for (const sender of clients) {
+        const text = `said by ${clients.indexOf(sender)}`;
+        assert.deepEqual(await sender.ask('message', { message: text }), [true]);
+        for (const other of clients.filter((client) => client !== sender))
+          await other.event('message', ({ message }) => message === text);
+      }
+      const relayed = await eachNode(nodes, 'nereidd_socketio_relayed_total{way="out"}');
+      if (transport === 'polling') assert.ok(relayed[0] + relayed[1] > 0, 'some requests came to the other node');
+      else assert.deepEqual(relayed, [0, 0]);
+    });
+  }
 
   test('a token of one node is good at the other, and ends at both', async (t) => {
     const { nodes, proxy } = await startBehind(t, kind);

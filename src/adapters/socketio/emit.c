@@ -174,11 +174,31 @@ static enum err read_event(struct emitting *emitting)
     return err || is_acceptable(emitting, buf_span(packet)) ? err : bad(emitting, "args", ERR_BAD_FIELD);
 }
 
+/* A word that is misspelt must not send to everybody what was meant for one room. */
+static enum err check_fields(struct emitting *emitting)
+{
+    enum { SHOWN_MAX = 64 };
+    static const char *const known[] = {"nsp", "room", "rooms", "except", "event", "args", "volatile", "attachments"};
+    const char *key;
+    json_t *value;
+    json_object_foreach (emitting->body, key, value) {
+        bool found = false;
+        for (size_t i = 0; i < array_len(known); i++)
+            found |= strcmp(key, known[i]) == 0;
+        if (!found)
+            return bad(emitting, strlen(key) <= SHOWN_MAX ? key : "a field that is not known", ERR_BAD_FIELD);
+    }
+    const json_t *is_volatile = json_object_get(emitting->body, "volatile");
+    return !is_volatile || json_is_boolean(is_volatile) ? OK : bad(emitting, "volatile", ERR_BAD_FIELD);
+}
+
 static enum err read_body(struct emitting *emitting)
 {
     enum err err = json_parse(emitting->text, emitting->adapter->options.json_depth + DEPTH_AROUND, &emitting->body);
     if (!err && !json_is_object(emitting->body))
         err = ERR_BAD_JSON;
+    if (!err)
+        err = check_fields(emitting);
     if (!err)
         err = read_nsp(emitting);
     if (!err)
@@ -220,7 +240,7 @@ static enum err emit(const struct emitting *emitting, size_t *ret_count)
 
 static void fail(struct request *req, const struct emitting *emitting, enum err err)
 {
-    char sentence[80];
+    char sentence[160];
     if (err == ERR_NOT_FOUND) {
         request_fail(req, err, "nsp: no application has this namespace", 0);
     } else if (emitting->field) {

@@ -182,7 +182,7 @@ static void open_polling(struct call *call, struct visitor *take_visitor)
         return;
     }
     session->jsonp = exchange->j.data != NULL;
-    session->wire.base64 = session->jsonp || span_is(exchange->b64, "1");
+    session->wire.base64 = session->jsonp || exchange->b64.len > 0;
     session->poll = exchange;
     session_open(session);
     poll_answer_first(session);
@@ -192,14 +192,15 @@ static void open_websocket(struct call *call, struct handoff *handoff)
 {
     struct engine *engine = call->engine;
     struct line *line = handoff ? line_new(engine, handoff) : NULL;
-    struct engine_session *session = line ? session_new(engine, call->revision, call->visitor) : NULL;
+    /* The engine may have been shut since the session was admitted. */
+    struct engine_session *session = line && !engine->shut ? session_new(engine, call->revision, call->visitor) : NULL;
     if (session) {
-        session->wire.base64 = span_is(call->exchange.b64, "1");
+        session->wire.base64 = call->exchange.b64.len > 0;
         line_join(line, session);
         session_open(session);
         return;
     }
-    line_close(line, ENGINE_TRANSPORT_ERROR);
+    line_close(line, engine->shut ? ENGINE_SHUTDOWN : ENGINE_TRANSPORT_ERROR);
     engine_dismiss(engine, call->visitor->address);
     free(call->visitor);
 }

@@ -311,6 +311,15 @@ static void hear(struct bus_listener *listener, struct span channel unused_arg, 
 
 /* --- life ------------------------------------------------------------------------------------------------------- */
 
+/* Drawn by lot, so that no answer is ever taken for another's, not even where two nodes should have drawn one name. */
+static uint64_t first_number(void)
+{
+    struct id lot = id_random();
+    uint64_t number;
+    memcpy(&number, lot.bytes, sizeof(number));
+    return number & (UINT64_MAX >> 5); /* 18 digits, with room to count */
+}
+
 struct relay *relay_new(struct socketio *adapter, struct bus *bus)
 {
     struct relay *relay = calloc(1, sizeof(*relay));
@@ -318,6 +327,7 @@ struct relay *relay_new(struct socketio *adapter, struct bus *bus)
         return NULL;
     relay->adapter = adapter;
     relay->bus = bus;
+    relay->count = first_number();
     relay->node = engine_node(adapter->engine);
     relay->listener.heard = hear;
     (void)snprintf(relay->channel, sizeof(relay->channel), "%s%s", channel_prefix, relay->node);
