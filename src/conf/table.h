@@ -56,10 +56,10 @@ ROW(http, cache, DURATION, RANGE("0", "365d"), "5m",
     "How long browsers may keep the pages without asking again.")
 END(http)
 
-SECTION(admin, "Health and metrics, for operators")
+SECTION(admin, "Health and metrics, for operators; and what services push")
 ROW(admin, listen, LIST, FORM(listen), "127.0.0.1:8081",
-    "Addresses for /healthz, /readyz and /metrics. There is no login: keep them off public networks. Written like "
-    "http.listen. Empty: none.")
+    "Addresses for /healthz, /readyz, /metrics and POST /emit. There is no login: keep them off public networks. Written "
+    "like http.listen. Empty: none.")
 END(admin)
 
 SECTION(store, "Where conversations are kept")
@@ -226,9 +226,9 @@ ROW(limits, header_time, DURATION, RANGE("100ms", "1h"), "10s",
 ROW(limits, idle, DURATION, RANGE("100ms", "1h"), "60s",
     "How long a connection may stay open between two requests.")
 ROW(limits, sessions_per_user, COUNT, RANGE("1", "1000000"), "100",
-    "Streams and polls that one user may have open at once.")
+    "Streams, polls and sockets of Socket.IO that one user may have open at once.")
 ROW(limits, streams_per_token, COUNT, RANGE("1", "1000000"), "16",
-    "Streams and polls that one token may have open at once.")
+    "Streams, polls and sockets that one token may have open at once.")
 ROW(limits, queue, SIZE, RANGE("4K", "256M"), "256K",
     "Bytes that may wait for a slow reader. Above that its session ends, and may come back with its cursor.")
 ROW(limits, drain, DURATION, RANGE("0", "10m"), "10s",

@@ -208,6 +208,8 @@ static void on_frame(wslay_event_context_ptr wslay, const struct wslay_event_on_
         websocket->fragments = arg->opcode == WSLAY_CONTINUATION_FRAME ? websocket->fragments + 1 : 1;
         if (websocket->fragments > limits->fragments)
             break_off(websocket, CODE_POLICY);
+    } else if (arg->opcode == WSLAY_CONNECTION_CLOSE && arg->payload_length == 1) {
+        break_off(websocket, CODE_PROTOCOL); /* half a code; wslay takes it for none */
     } else if (wslay_event_get_queued_msg_count(wslay) >= limits->control_queue) {
         break_off(websocket, CODE_POLICY);
     }
@@ -264,8 +266,9 @@ static void end(struct websocket *websocket)
     struct blob *last = take_control(websocket);
     conn_finish(&websocket->conn, last);
     blob_unref(last);
-    unsigned code = wslay_event_get_close_received(wslay) ? wslay_event_get_status_code_received(wslay)
-                                                          : wslay_event_get_status_code_sent(wslay);
+    /* Its code is answered with the same, if it was one. */
+    unsigned code = wslay_event_get_close_sent(wslay) ? wslay_event_get_status_code_sent(wslay)
+                                                      : wslay_event_get_status_code_received(wslay);
     if (websocket->ops->closed)
         websocket->ops->closed(websocket, code);
 }

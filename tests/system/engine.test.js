@@ -553,7 +553,7 @@ describe('Engine.IO over WebSocket', { concurrency: 4 }, () => {
       'a message above the limit': [Buffer.from([0x81, 0xff, 0, 0, 0, 0, 0, 0x0f, 0x42, 0x41, 0, 0, 0, 0, 0x34]), 1009],
       'close code 0': [frame(0x88, [0, 0]), 1002],
       'close code 1005': [frame(0x88, [3, 0xed]), 1002],
-      'a close of one byte': [frame(0x88, [3]), null], // closed without a code
+      'a close of one byte': [frame(0x88, [3]), 1002],
     };
     for (const [name, [bytes, code]] of Object.entries(cases)) {
       const raw = await openRaw(suite);

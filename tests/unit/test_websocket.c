@@ -418,6 +418,7 @@ static void what_breaks_the_protocol_closes_with_its_code(void **state)
         {0x83, "x", 1, 1002},          /* an opcode that is not one */
         {0x09, "x", 1, 1002},          /* a ping in pieces */
         {0x88, "\x03\xed", 2, 1002},   /* 1005 is not for the wire */
+        {0x88, "\x03", 1, 1002},       /* half a code */
     };
     for (size_t i = 0; i < array_len(cases); i++) {
         struct booth booth;
@@ -516,16 +517,14 @@ static void a_close_of_the_peer_is_answered_and_told(void **state)
 static void a_close_without_a_code_is_answered_without_one(void **state)
 {
     (void)state;
-    for (size_t len = 0; len < 2; len++) { /* half a code is none */
-        struct booth booth;
-        booth_open(&booth);
-        booth_connect(&booth, "", 0);
-        send_frame(&booth, 0x88, "x", len);
-        expect_bytes(&booth, "\x88\0", 2);
-        assert_true(rig_until_eof(&booth.rig, booth.client));
-        assert_int_equal(booth.code, 1005);
-        booth_close(&booth);
-    }
+    struct booth booth;
+    booth_open(&booth);
+    booth_connect(&booth, "", 0);
+    send_frame(&booth, 0x88, "", 0);
+    expect_bytes(&booth, "\x88\0", 2);
+    assert_true(rig_until_eof(&booth.rig, booth.client));
+    assert_int_equal(booth.code, 1005);
+    booth_close(&booth);
 }
 
 static void our_close_sends_what_was_queued_and_is_not_told(void **state)
