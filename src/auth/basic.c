@@ -4,8 +4,8 @@
  *
  * A hash is made to be slow, so it runs on a worker, at most RUNNING_MAX of them at a time (yescrypt also takes 16 MiB
  * each); others wait in a line of bounded length. When one's turn comes, the address's failures and the remembered
- * logins are looked at again: of a burst of guesses at most RUNNING_MAX - 1 more run than the limit lets through, and of
- * a burst with one right password only the first is hashed.
+ * logins are looked at again: of a burst of guesses at most RUNNING_MAX - 1 more run than the limit lets through, and
+ * of a burst with one right password only the first is hashed.
  *
  * A job outlives `basic_fini` while its worker runs, and then has no `basic` any more. Everything it needs on the
  * worker is its own.

@@ -19,7 +19,8 @@ struct blob {
     char data[];
 };
 
-/* A blob of `len` bytes (0 to 2^31-1) with one reference, contents unset, to be filled before it is shared. Null: no memory. */
+/* A blob of `len` bytes (0 to 2^31-1) with one reference, contents unset, to be filled before it is shared. Null: no
+ * memory. */
 struct blob *blob_new(size_t len) must_check;
 
 /* The same holding a copy of `bytes`. Null: no memory. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* UUIDs by libuuid, but for the random ones: libuuid stirs its own generator with five system calls for each, where one says it all. */
+/* UUIDs by libuuid, but for the random ones: libuuid stirs its own generator with five system calls for each, where
+ * one says it all. */
 #include "base/id.h"
 
 #include <assert.h>

@@ -17,16 +17,17 @@
 #include "base/err.h"
 #include "base/span.h"
 
-/* Parses `text`. `depth_max` counts nested arrays and objects (a bare value is 0 deep). Errors: ERR_BAD_UTF8, ERR_BAD_JSON;
- * *ret_json, a new reference, is written on success only. */
+/* Parses `text`. `depth_max` counts nested arrays and objects (a bare value is 0 deep). Errors: ERR_BAD_UTF8,
+ * ERR_BAD_JSON; *ret_json, a new reference, is written on success only. */
 enum err json_parse(struct span text, unsigned depth_max, json_t **ret_json) must_check;
 
 /* The string member `key` of `object` as a span that lives as long as the object; an empty span with null data where
  * there is none or it is not a string. */
 struct span json_text(const json_t *object, const char *key);
 
-/* Where the value of member `key` stands in the text of an object that json_parse has taken, as it is written: jansson keeps no more of a number
- * than fits a double. False, and *ret_value untouched: the object has no such member, or writes its key with escapes. */
+/* Where the value of member `key` stands in the text of an object that json_parse has taken, as it is written:
+ * jansson keeps no more of a number than fits a double. False, and *ret_value untouched: the object has no such
+ * member, or writes its key with escapes. */
 bool json_find_value(struct span object, const char *key, struct span *ret_value) must_check;
 
 /* Adds `text`, which json_parse has taken, without the white space between its tokens; so it is one line. */

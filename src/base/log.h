@@ -6,9 +6,9 @@
  *     2026-11-21T10:00:00.123456Z warn "login failed" user=alice attempts=3
  *
  * Control bytes and invalid UTF-8 are escaped and values cut at 256 bytes, so nothing from outside can forge a line or
- * flood one. A line has at most 4,096 bytes; fields for which it has no room are left out whole, and `left_out` at its end
- * says how many. Tokens and passwords never go in: `log_secret` writes a short hash that only tells two of them apart.
- * May be called from any thread; each line is one write.
+ * flood one. A line has at most 4,096 bytes; fields for which it has no room are left out whole, and `left_out` at its
+ * end says how many. Tokens and passwords never go in: `log_secret` writes a short hash that only tells two of them
+ * apart. May be called from any thread; each line is one write.
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
@@ -55,8 +55,9 @@ static inline struct log_field log_secret(const char *key, struct span secret)
     return (struct log_field){.key = key, .kind = LOG_FIELD_SECRET, .text = secret};
 }
 
-/* Where lines go and which. `path` null means standard error; else the file is opened for appending. ERR_INTERNAL with
- * errno set: the file cannot be opened and the old destination stays. Before any call: standard error, LOG_INFO, key=value. */
+/* Where lines go and which. `path` null means standard error; else the file is opened for appending. ERR_INTERNAL
+ * with errno set: the file cannot be opened and the old destination stays. Before any call: standard error,
+ * LOG_INFO, key=value. */
 enum err log_open(const char *path, enum log_level level, enum log_format format) must_check;
 
 /* Opens the file again under its name, after a log rotation. The old one stays if that fails. */

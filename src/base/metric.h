@@ -2,8 +2,8 @@
 /*
  * Metrics: every number that nereidd counts, in one table.
  *
- * A row: name, kind, exposed name, label (or ""), help. Rows of one exposed name follow each other and differ in their label. The
- * admin listener renders the table in Prometheus' text format. Loop thread only.
+ * A row: name, kind, exposed name, label (or ""), help. Rows of one exposed name follow each other and differ in their
+ * label. The admin listener renders the table in Prometheus' text format. Loop thread only.
  */
 #ifndef BASE_METRIC_H
 #define BASE_METRIC_H

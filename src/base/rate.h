@@ -2,9 +2,9 @@
 /*
  * Rate limits: one token bucket per key, in a table of bounded size.
  *
- * A bucket holds `burst` takes and refills at `per_minute`. Keys are any bytes (an address, a user id), also none. A bucket
- * that is full again is the same as none. When there are `keys_max` the one idle longest gives way to a new one, so a flood
- * of keys cannot grow the table.
+ * A bucket holds `burst` takes and refills at `per_minute`. Keys are any bytes (an address, a user id), also none. A
+ * bucket that is full again is the same as none. When there are `keys_max` the one idle longest gives way to a new one,
+ * so a flood of keys cannot grow the table.
  */
 #ifndef BASE_RATE_H
 #define BASE_RATE_H

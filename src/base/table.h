@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Hash tables by uthash, set up once for the whole program: keys come from outside, so the hash is keyed with a secret drawn
- * at start (SipHash-1-3), and a failed allocation is reported instead of ending the process.
+ * Hash tables by uthash, set up once for the whole program: keys come from outside, so the hash is keyed with a secret
+ * drawn at start (SipHash-1-3), and a failed allocation is reported instead of ending the process.
  *
  * After HASH_ADD…, `table_added(element)` says whether the element is in the table.
  */

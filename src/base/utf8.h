@@ -10,8 +10,8 @@
 /* Whether `text` is well-formed UTF-8 (RFC 3629: no overlong forms, surrogates or code points above U+10FFFF). */
 bool utf8_valid(struct span text);
 
-/* Whether `text` is valid UTF-8 without control characters (C0, DEL, C1) and without U+2028, U+2029 or the bidirectional
- * overrides: fit to be a name or an id. */
+/* Whether `text` is valid UTF-8 without control characters (C0, DEL, C1) and without U+2028, U+2029 or the
+ * bidirectional overrides: fit to be a name or an id. */
 bool utf8_printable(struct span text);
 
 #endif

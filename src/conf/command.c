@@ -70,7 +70,8 @@ static enum err take_config(struct command *command, FILE *errors)
     return OK;
 }
 
-/* getopt gives `?` for what it does not know and `:` for a missing argument; of a long option only argv has the name. */
+/* getopt gives `?` for what it does not know and `:` for a missing argument; of a long option only argv has the
+ * name. */
 static enum err refuse_argument(int found, char **argv, FILE *errors)
 {
     const char *why = found == ':' ? "needs an argument" : "is not understood";

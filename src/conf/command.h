@@ -34,9 +34,9 @@ struct command {
     const char *name;
 };
 
-/* Parses the arguments; argv[0] is the program and argc at least 1. -h goes before -V, and both before whatever else is asked for.
- * ERR_BAD_REQUEST: they are wrong, and what is wrong and the usage were written to `errors`. ERR_NO_MEMORY.
- * Nothing to fini on error. Not for two threads at once. */
+/* Parses the arguments; argv[0] is the program and argc at least 1. -h goes before -V, and both before whatever else
+ * is asked for. ERR_BAD_REQUEST: they are wrong, and what is wrong and the usage were written to `errors`.
+ * ERR_NO_MEMORY. Nothing to fini on error. Not for two threads at once. */
 enum err command_parse(int argc, char **argv, struct command *ret_command, FILE *errors) must_check;
 
 void command_fini(struct command *command);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Build tool: writes the files that are made from the option table. `gen man < PAGE.in > PAGE`, `gen example > FILE`. */
+/* Build tool: writes the files that are made from the option table. `gen man < PAGE.in > PAGE`, `gen example >
+ * FILE`. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

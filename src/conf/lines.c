@@ -2,9 +2,10 @@
 /*
  * Reading the file with inih.
  *
- * inih takes lines from the reader callback below. It knows no line numbers in Debian's build, cuts lines that are longer than
- * its buffer, reads an indented line as a continuation and what follows ` ;` as a comment. So the reader counts, refuses what
- * would be cut or read otherwise than it looks, and hands on only lines that inih and people understand alike.
+ * inih takes lines from the reader callback below. It knows no line numbers in Debian's build, cuts lines that are
+ * longer than its buffer, reads an indented line as a continuation and what follows ` ;` as a comment. So the reader
+ * counts, refuses what would be cut or read otherwise than it looks, and hands on only lines that inih and people
+ * understand alike.
  */
 #include "conf/lines.h"
 

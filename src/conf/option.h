@@ -70,9 +70,9 @@ bool option_section_known(struct span section);
 /* Whether the option may be repeated and grows: LIST and WORDS. */
 bool option_is_list(const struct option_row *option);
 
-/* Sets the field, which is zero or was set before, from text as written in a file; a list grows. ERR_BAD_FIELD: `text` is
- * not what option_describe says, and *ret_bad is the part of it that is wrong. ERR_NO_MEMORY. On error the field is as
- * it was. */
+/* Sets the field, which is zero or was set before, from text as written in a file; a list grows. ERR_BAD_FIELD:
+ * `text` is not what option_describe says, and *ret_bad is the part of it that is wrong. ERR_NO_MEMORY. On error the
+ * field is as it was. */
 enum err option_set(const struct option_row *option, struct options *options, struct span text,
                     struct span *ret_bad) must_check;
 

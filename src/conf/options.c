@@ -2,8 +2,8 @@
 /*
  * Loading: defaults, then the file, then the command line, then the rules.
  *
- * The loader remembers for each option where it was set, to find repetitions, to let -o replace what the file said, and to
- * name the place where a rule was broken.
+ * The loader remembers for each option where it was set, to find repetitions, to let -o replace what the file said, and
+ * to name the place where a rule was broken.
  */
 #include "conf/options.h"
 

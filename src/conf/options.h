@@ -26,7 +26,8 @@ struct conf_list {
 
 enum { CONF_WORDS_MAX = 8 };
 
-/* Words of one choice in the order they were written, each once; what is kept are the constants of the choice's enum. */
+/* Words of one choice in the order they were written, each once; what is kept are the constants of the choice's
+ * enum. */
 struct conf_words {
     unsigned items[CONF_WORDS_MAX];
     unsigned count;
@@ -60,11 +61,11 @@ enum err options_init(struct options *options) must_check;
 void options_fini(struct options *options);
 
 /* Reads the file at `path` (null: none), then the `override_count` arguments of -o, each `section.name=value`, which go
- * before the file, then checks what options demand of each other. A scalar may be given once in the file and once by -o;
- * a list may be repeated and grows, and the first -o replaces the file's.
+ * before the file, then checks what options demand of each other. A scalar may be given once in the file and once by
+ * -o; a list may be repeated and grows, and the first -o replaces the file's.
  *
- * Returns the number of errors. For each `errors` has got a line `PLACE: SENTENCE`, where PLACE is `path:line`, `path` or
- * `-o`. With errors the options must not be used, only freed. Lack of memory is an error like others. */
+ * Returns the number of errors. For each `errors` has got a line `PLACE: SENTENCE`, where PLACE is `path:line`,
+ * `path` or `-o`. With errors the options must not be used, only freed. Lack of memory is an error like others. */
 unsigned options_load(struct options *options, const char *path, const char *const *overrides, size_t override_count,
                       struct buf *errors) must_check;
 

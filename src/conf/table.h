@@ -4,8 +4,8 @@
  *
  *     ROW(section, name, KIND, domain, default, help)
  *
- * From a row come a field of struct options, its parsing and checking, and its entry in `nereidd --help`, in the example
- * file and in nereidd.conf(5). A row that is added here needs nothing else.
+ * From a row come a field of struct options, its parsing and checking, and its entry in `nereidd --help`, in the
+ * example file and in nereidd.conf(5). A row that is added here needs nothing else.
  *
  *     KIND       field                      what is written
  *     TEXT       char *name                 text, never null
@@ -18,9 +18,9 @@
  *     WORD       enum name                  one of the domain's words
  *     WORDS      struct conf_words name     several of the domain's words, in order, each once
  *
- * The domain says which values are good: RANGE of a number (written as in the file), CHOICE of words, FORM of a text or of a
- * list's items (conf/form.h), or ANY. Default and range are in the notation of the file. The help is sentences of plain
- * ASCII, without quotes, backslashes or a leading dot.
+ * The domain says which values are good: RANGE of a number (written as in the file), CHOICE of words, FORM of a text or
+ * of a list's items (conf/form.h), or ANY. Default and range are in the notation of the file. The help is sentences of
+ * plain ASCII, without quotes, backslashes or a leading dot.
  *
  * This file is included once per use, after SECTION, ROW and END and the domain macros that the use needs are defined;
  * it undefines them.

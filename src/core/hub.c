@@ -2,8 +2,8 @@
 /*
  * The hub: starting and stopping, and the life of a message.
  *
- * A send is checked, goes to the store's log, and comes back twice: as an announcement, which is delivered, and as the answer to
- * its sender. Delivery knows no other way in, so what is delivered is durable and in the log's order.
+ * A send is checked, goes to the store's log, and comes back twice: as an announcement, which is delivered, and as the
+ * answer to its sender. Delivery knows no other way in, so what is delivered is durable and in the log's order.
  */
 #include "core/hub.h"
 
@@ -71,7 +71,8 @@ void hub_free(struct hub *hub)
 
 /* --- starting */
 
-/* What must be known before anything else: the bounds of the store at first, then everybody, where everybody is a friend. */
+/* What must be known before anything else: the bounds of the store at first, then everybody, where everybody is a
+ * friend. */
 struct loading {
     struct hub *hub;
     store_done *done; /* null after a reset: nobody waits for it */
@@ -98,8 +99,8 @@ static void load_users(struct loading *load, struct span after)
     store->ops->users_list(store, after, USERS_PAGE, got_users, load);
 }
 
-/* A store that other nodes share may go away at any time and come back; then one goes on, the more so as after a reset nobody
- * could try again. */
+/* A store that other nodes share may go away at any time and come back; then one goes on, the more so as after a
+ * reset nobody could try again. */
 static bool try_later(const struct loading *load, enum err err)
 {
     return err && !load->hub->shut && (!load->done || (err == ERR_STORE && load->hub->versioned));

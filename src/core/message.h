@@ -2,11 +2,11 @@
 /*
  * Message: one durable utterance in a thread. Immutable once made, counted by reference.
  *
- * All its text lies in the same allocation. Made on the loop thread by an adapter (through the hub), or by a store from its rows
- * on any thread; the count is not atomic, so one thread at a time may hold it.
+ * All its text lies in the same allocation. Made on the loop thread by an adapter (through the hub), or by a store from
+ * its rows on any thread; the count is not atomic, so one thread at a time may hold it.
  *
- * Field rules (seed document, section 3.1): `type` defaults to plain; `subject`, `language` and `attachments` are optional and have null
- * data when absent; `text` may be empty but is always there.
+ * Field rules (seed document, section 3.1): `type` defaults to plain; `subject`, `language` and `attachments` are
+ * optional and have null data when absent; `text` may be empty but is always there.
  */
 #ifndef CORE_MESSAGE_H
 #define CORE_MESSAGE_H
@@ -64,8 +64,8 @@ const char *text_type_word(enum text_type type);
 /* False, and *ret_type untouched, for an unknown word. */
 bool text_type_parse(struct span word, enum text_type *ret_type) must_check;
 
-/* Whether `tag` is well-formed by BCP 47 (RFC 5646 section 2.1, without the registry's contents), or would be with `-` for `_`:
- * the seed document itself writes en_US. */
+/* Whether `tag` is well-formed by BCP 47 (RFC 5646 section 2.1, without the registry's contents), or would be with
+ * `-` for `_`: the seed document itself writes en_US. */
 bool language_valid(struct span tag);
 
 #endif

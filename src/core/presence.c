@@ -2,14 +2,15 @@
 /*
  * Presence: who is how, told once per turn.
  *
- * Changes are only marked where they happen. At the end of the turn each user who may see some of them gets one event with just
- * those; users who may see the same ones share it. Sessions that are still being shown what they missed get nothing in
- * between: they are shown everybody's presence once more if it has changed by then.
+ * Changes are only marked where they happen. At the end of the turn each user who may see some of them gets one event
+ * with just those; users who may see the same ones share it. Sessions that are still being shown what they missed get
+ * nothing in between: they are shown everybody's presence once more if it has changed by then.
  *
- * Marks: the hub's mark moves right before what it stands for is told, at the end of the turn, and not if that fails; so a client that
- * was given everything up to some moment may be given the mark of that moment. Without versions each telling is one step. With versions
- * the mark is the version announced last, on every node the same; what is not announced is then not told either, but for two things that have
- * no version: who comes into a thread (gather_notice), and leaving before the store has heard of the coming.
+ * Marks: the hub's mark moves right before what it stands for is told, at the end of the turn, and not if that fails;
+ * so a client that was given everything up to some moment may be given the mark of that moment. Without versions each
+ * telling is one step. With versions the mark is the version announced last, on every node the same; what is not
+ * announced is then not told either, but for two things that have no version: who comes into a thread (gather_notice),
+ * and leaving before the store has heard of the coming.
  */
 #include "core/state.h"
 
@@ -343,7 +344,8 @@ static struct event *event_of_notices(const struct hub *hub, const struct notice
     return take_event(&presences, hub, hub->cursor);
 }
 
-/* Delivers notices sorted by recipient; neighbours with the same news share an event. False: no memory for some of them. */
+/* Delivers notices sorted by recipient; neighbours with the same news share an event. False: no memory for some of
+ * them. */
 static bool deliver_notices(const struct hub *hub, const struct notice *notices, size_t count)
 {
     bool told = true;

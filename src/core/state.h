@@ -9,9 +9,9 @@
  *
  * With FRIENDS_EVERYONE all users that the store knows stay in memory, as stubs at least.
  *
- * Where the store counts versions of users (hub->versioned), other nodes change users as well. Then each change is told when the store
- * announces it, not when it is first seen in an answer or made here: so the mark of presence that clients hold can be the version announced
- * last, which means the same on every node. Until then the change is UNTOLD.
+ * Where the store counts versions of users (hub->versioned), other nodes change users as well. Then each change is told
+ * when the store announces it, not when it is first seen in an answer or made here: so the mark of presence that
+ * clients hold can be the version announced last, which means the same on every node. Until then the change is UNTOLD.
  */
 #ifndef CORE_STATE_H
 #define CORE_STATE_H
@@ -35,8 +35,8 @@ struct hub {
     struct rate *sends;
     struct rate *tokens;
     struct cursor cursor;
-    /* What has been told to all who are live. Without versions it counts changes, from the wall clock at start: marks of an earlier run are
-     * older. With versions it is the last one announced by the end of a turn. */
+    /* What has been told to all who are live. Without versions it counts changes, from the wall clock at start:
+     * marks of an earlier run are older. With versions it is the last one announced by the end of a turn. */
     int64_t presence_mark;
     int64_t announced;    /* the last version announced, told or not; 0 without versions */
     int64_t lost_until;   /* marks beyond presence_mark, up to this, speak of changes that the store has lost */
@@ -120,8 +120,8 @@ struct user *user_find(const struct hub *hub, struct span id);
 /* Finds a user or makes a stub; null: no memory. */
 struct user *user_get(struct hub *hub, struct span id) must_check;
 
-/* Takes over what the store says, unless something newer is known. A change is told at the end of the turn, or, if the store has not announced it
- * yet, when it does. ERR_NO_MEMORY: it was taken over in part. */
+/* Takes over what the store says, unless something newer is known. A change is told at the end of the turn, or, if
+ * the store has not announced it yet, when it does. ERR_NO_MEMORY: it was taken over in part. */
 enum err user_update(struct user *user, const struct user_record *record) must_check;
 void user_announced(struct store_sink *sink, const struct user_record *record);
 void users_leased(struct store_sink *sink, void (*visit)(void *ctx, struct span user), void *ctx);
@@ -133,8 +133,8 @@ void user_drop_thread(struct user *user, struct thread *thread);
 /* Frees a stub that nothing holds any more. */
 void user_release(struct user *user);
 
-/* Ends their sessions and takes their threads out of memory, as if they had never been opened; opening them reads all anew. For when
- * memory no longer tells the truth. */
+/* Ends their sessions and takes their threads out of memory, as if they had never been opened; opening them reads
+ * all anew. For when memory no longer tells the truth. */
 void user_deactivate(struct user *user, enum err why);
 
 /* Their first session came; their last one went. */
@@ -143,7 +143,8 @@ void user_left(struct user *user);
 
 void users_forget(struct hub *hub);
 
-/* Ends all sessions with `why` and takes everybody out of memory but those who are pinned; of these nothing is known any more. */
+/* Ends all sessions with `why` and takes everybody out of memory but those who are pinned; of these nothing is known
+ * any more. */
 void users_lose(struct hub *hub, enum err why);
 
 /* --- thread.c */
@@ -193,8 +194,8 @@ enum err presence_since(struct user *user, int64_t mark, struct cursor cursor, s
 /* --- session.c */
 void sessions_begin(struct hub *hub);
 
-/* Fellows have come or gone, which no mark tells where marks are versions: whatever the clients of this user hold, they do not know how
- * everybody is. */
+/* Fellows have come or gone, which no mark tells where marks are versions: whatever the clients of this user hold,
+ * they do not know how everybody is. */
 void sessions_forget_marks(struct user *user);
 void session_end(struct session *session, enum err why);
 

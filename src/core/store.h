@@ -5,15 +5,17 @@
  *        hub ── calls ──> store ── done(ctx, err, result) ──> hub        (each call, exactly once)
  *                           └───── sink.message / sink.thread ─> hub     (each commit, in commit order)
  *
- * Calls never block and never fail at once: every `done` comes later, on the loop thread, from the loop, in the order of
- * the calls. A call made after another one sees its effects. What is announced through the sink is durable; the `done` of the call that
- * caused it comes after the announcement. Nothing is announced, and no success reported, for what is not durable.
+ * Calls never block and never fail at once: every `done` comes later, on the loop thread, from the loop, in the order
+ * of the calls. A call made after another one sees its effects. What is announced through the sink is durable; the
+ * `done` of the call that caused it comes after the announcement. Nothing is announced, and no success reported, for
+ * what is not durable.
  *
  * Ownership: arguments are copied before a call returns. Results live until `done` returns; a message may be kept by
- * reference. Text is valid UTF-8 and checked before it comes here; user ids are 1 to 128 bytes without control characters.
+ * reference. Text is valid UTF-8 and checked before it comes here; user ids are 1 to 128 bytes without control
+ * characters.
  *
- * Errors that any call may report: ERR_STORE (not now), ERR_STORE_FULL (no space), ERR_NO_MEMORY. On error nothing of the call took effect; the result
- * is null then, and a count 0.
+ * Errors that any call may report: ERR_STORE (not now), ERR_STORE_FULL (no space), ERR_NO_MEMORY. On error nothing of
+ * the call took effect; the result is null then, and a count 0.
  *
  * Every store must pass the conformance suite in tests/store.
  */
@@ -91,15 +93,17 @@ struct store_sink {
     /* A token ended elsewhere. */
     void (*token_ended)(struct store_sink *sink, struct id token);
 
-    /* A user was made or changed, here or elsewhere: this is how they are now. Comes in the order of versions, from the one of
-     * store_bounds on, and leaves no user out, though perhaps a change that a later one has overtaken; only from a store that counts versions. */
+    /* A user was made or changed, here or elsewhere: this is how they are now. Comes in the order of versions, from
+     * the one of store_bounds on, and leaves no user out, though perhaps a change that a later one has overtaken;
+     * only from a store that counts versions. */
     void (*user)(struct store_sink *sink, const struct user_record *user);
 
-    /* The store has lost what it had acknowledged, or has announced less than happened: nothing that was read before may be relied
-     * on. The log goes on from `bounds`. */
+    /* The store has lost what it had acknowledged, or has announced less than happened: nothing that was read before
+     * may be relied on. The log goes on from `bounds`. */
     void (*reset)(struct store_sink *sink, const struct store_bounds *bounds);
 
-    /* Calls `visit` for each user for whom a lease is to be held (store_ops.lease). The spans live until this turn ends. */
+    /* Calls `visit` for each user for whom a lease is to be held (store_ops.lease). The spans live until this turn
+     * ends. */
     void (*leases)(struct store_sink *sink, void (*visit)(void *ctx, struct span user), void *ctx);
 
     /* Calls `visit` for each token that sessions are open with, so that the store can tell of one that has ended. */
@@ -121,9 +125,10 @@ typedef void store_users_done(void *ctx, enum err err, const struct user_record 
 
 /* Finds a thread or makes it.
  *
- * With a room name: the thread `id` (derived from the name), made if need be with `users[0]` as owner; users[0] joins it as a guest if
- * they are no member yet. Without: the thread whose present members are exactly `users`, made if need be under `id` with users[0] as owner and
- * the others as guests; a room is never that thread. Who enters a thread that everybody has left becomes its owner. All users are known to the store (ERR_NO_USER: one is not). */
+ * With a room name: the thread `id` (derived from the name), made if need be with `users[0]` as owner; users[0]
+ * joins it as a guest if they are no member yet. Without: the thread whose present members are exactly `users`, made
+ * if need be under `id` with users[0] as owner and the others as guests; a room is never that thread. Who enters a
+ * thread that everybody has left becomes its owner. All users are known to the store (ERR_NO_USER: one is not). */
 struct thread_request {
     struct id id;
     struct span room;         /* null data: by member set */
@@ -171,11 +176,12 @@ typedef void store_token_done(void *ctx, enum err err, const struct token_record
 /* --- the calls -------------------------------------------------------------------------------------------------- */
 
 struct store_ops {
-    /* Takes the sink (which outlives the store) and reports where the log stands; before it, no other call. A store that is elsewhere
-     * may take long to answer, and answers once it is reached; a call made meanwhile fails. */
+    /* Takes the sink (which outlives the store) and reports where the log stands; before it, no other call. A store
+     * that is elsewhere may take long to answer, and answers once it is reached; a call made meanwhile fails. */
     void (*start)(struct store *store, struct store_sink *sink, store_bounds_done *done, void *ctx);
 
-    /* Finishes all calls made so far, reports them, makes all durable, then frees the store and calls `closed` as the last thing. */
+    /* Finishes all calls made so far, reports them, makes all durable, then frees the store and calls `closed` as
+     * the last thing. */
     void (*close)(struct store *store, void (*closed)(void *ctx), void *ctx);
 
     /* Makes a user known, or finds them. A name that is not empty replaces the old one. */
@@ -188,8 +194,9 @@ struct store_ops {
     void (*presence_put)(struct store *store, struct span id, enum show show, struct span status, store_user_done *done,
                          void *ctx);
 
-    /* From now on this node has sessions of a known user, or none any more. Not answered: the store sees to it, also when it is away at the
-     * moment (sink.leases). With the node's end its leases end, after a while. A store that has one node only does nothing. */
+    /* From now on this node has sessions of a known user, or none any more. Not answered: the store sees to it, also
+     * when it is away at the moment (sink.leases). With the node's end its leases end, after a while. A store that
+     * has one node only does nothing. */
     void (*lease)(struct store *store, struct span user, bool held);
 
     void (*thread_open)(struct store *store, const struct thread_request *request, store_thread_done *done, void *ctx);
@@ -197,26 +204,30 @@ struct store_ops {
     /* ERR_NO_THREAD: there is none. */
     void (*thread_get)(struct store *store, struct id thread, store_thread_done *done, void *ctx);
 
-    /* Adds a known user as a guest; no effect on a member. ERR_NO_THREAD, ERR_NO_USER, ERR_TOO_MANY_MEMBERS (`members_max`). */
+    /* Adds a known user as a guest; no effect on a member. ERR_NO_THREAD, ERR_NO_USER, ERR_TOO_MANY_MEMBERS
+     * (`members_max`). */
     void (*member_add)(struct store *store, struct id thread, struct span user, size_t members_max,
                        store_thread_done *done, void *ctx);
 
-    /* Removes a member; when the last owner goes, the member longest in becomes owner. ERR_NO_THREAD: no such thread or member. */
+    /* Removes a member; when the last owner goes, the member longest in becomes owner. ERR_NO_THREAD: no such thread
+     * or member. */
     void (*member_remove)(struct store *store, struct id thread, struct span user, store_thread_done *done, void *ctx);
 
     /* All threads of a user, `with_last` with their last messages, in order of joining. */
     void (*threads_of)(struct store *store, struct span user, bool with_last, store_threads_done *done, void *ctx);
 
-    /* Appends to the log. The message is the caller's reference; the store sets its cursor on success. ERR_NO_THREAD: no such thread, or the
-     * sender is no member of it. ERR_CONFLICT: another sender has used this id. */
+    /* Appends to the log. The message is the caller's reference; the store sets its cursor on success.
+     * ERR_NO_THREAD: no such thread, or the sender is no member of it. ERR_CONFLICT: another sender has used this
+     * id. */
     void (*append)(struct store *store, struct message *message, store_append_done *done, void *ctx);
 
-    /* The newest `limit` messages of a thread before `before` (zero: from the end), in log order. ERR_NO_THREAD: `user` is no member. */
+    /* The newest `limit` messages of a thread before `before` (zero: from the end), in log order. ERR_NO_THREAD:
+     * `user` is no member. */
     void (*history)(struct store *store, struct id thread, struct span user, struct cursor before, size_t limit,
                     store_page_done *done, void *ctx);
 
-    /* Messages after `since`, in log order, of the threads that `user` is now a member of and had joined by then; at most `count_max`,
-     * and no more once `bytes_max` of text is reached, but at least one. */
+    /* Messages after `since`, in log order, of the threads that `user` is now a member of and had joined by then; at
+     * most `count_max`, and no more once `bytes_max` of text is reached, but at least one. */
     void (*replay)(struct store *store, struct span user, struct cursor since, size_t count_max, size_t bytes_max,
                    store_page_done *done, void *ctx);
 

@@ -3,8 +3,8 @@
  * Tokens, and grants: the tokens that sessions are open with.
  *
  * The store keeps tokens. A grant stands in memory for a token that some session was opened with, so that its end (by
- * time or by revocation) ends those sessions; it goes with the last of them. A revoked token's grant stays a while without
- * sessions: whoever had the token checked before and attaches only now is refused.
+ * time or by revocation) ends those sessions; it goes with the last of them. A revoked token's grant stays a while
+ * without sessions: whoever had the token checked before and attaches only now is refused.
  */
 #include "core/state.h"
 

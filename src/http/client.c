@@ -129,7 +129,8 @@ void client_idles(struct client *client)
         client_shut(client);
 }
 
-/* The server is going down. A request that has not arrived whole may not hold that up: its client may be gone, which MHD does not always notice. */
+/* The server is going down. A request that has not arrived whole may not hold that up: its client may be gone, which
+ * MHD does not always notice. */
 void client_drain(struct client *client)
 {
     int64_t due_ms = loop_now_ms(client->server->loop) + DRAIN_REQUEST_MS;

@@ -103,7 +103,8 @@ static bool is_line_end(char c)
     return c == '\0' || c == '\r' || c == '\n';
 }
 
-/* Between one line and the next: blanks that the parser has left out of the value, then `ends_max` line end characters at most. */
+/* Between one line and the next: blanks that the parser has left out of the value, then `ends_max` line end
+ * characters at most. */
 static bool is_gap(const char *from, const char *to, long ends_max)
 {
     while (from < to && text_is_blank(*from))

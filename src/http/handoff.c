@@ -2,9 +2,10 @@
 /*
  * How a socket leaves MHD.
  *
- * The answer is one whose body MHD has to ask for. When it asks for the first time the head is out. That moment the descriptor is duplicated and
- * MHD told that there was an error, on which it closes its own: with MHD_USE_TURBO without a shutdown, so the peer notices nothing. The same for
- * an upgrade, where MHD itself offers the socket. Only after MHD has closed its copy is the requester told.
+ * The answer is one whose body MHD has to ask for. When it asks for the first time the head is out. That moment the
+ * descriptor is duplicated and MHD told that there was an error, on which it closes its own: with MHD_USE_TURBO without
+ * a shutdown, so the peer notices nothing. The same for an upgrade, where MHD itself offers the socket. Only after MHD
+ * has closed its copy is the requester told.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -67,8 +68,9 @@ static void answer_or_close(struct request *req, unsigned status, struct MHD_Res
 
 /* --- streams --- */
 
-/* MHD 0.9.75 does not clean up a connection that ends in here until it has another look at it, and by itself it looks only at the oldest. The
- * connections with a timeout of their own it looks at in each run, so this one gets a timeout, for the one run it is still there. */
+/* MHD 0.9.75 does not clean up a connection that ends in here until it has another look at it, and by itself it
+ * looks only at the oldest. The connections with a timeout of their own it looks at in each run, so this one gets a
+ * timeout, for the one run it is still there. */
 static void let_go(struct client *client)
 {
     (void)MHD_set_connection_option(client->connection, MHD_CONNECTION_OPTION_TIMEOUT, 1U);

@@ -11,8 +11,8 @@
  *     reply.c    the answer
  *     handoff.c  the answer that takes the socket along
  *
- * A request is freed by server.c when MHD is done with it (NOTIFY_COMPLETED) and it has been answered, whichever is later. Between the two it
- * is an orphan: `client` is null, and nothing but its own memory may be touched.
+ * A request is freed by server.c when MHD is done with it (NOTIFY_COMPLETED) and it has been answered, whichever is
+ * later. Between the two it is an orphan: `client` is null, and nothing but its own memory may be touched.
  */
 #ifndef HTTP_INSIDE_H
 #define HTTP_INSIDE_H
@@ -125,7 +125,8 @@ struct span request_target_path(const struct request *req);
 /* Splits the target and decodes path and query. ERR_BAD_REQUEST, ERR_BAD_UTF8, ERR_NO_MEMORY. */
 enum err request_read_target(struct request *req) must_check;
 
-/* Makes fields of the body, as its content type says. ERR_BAD_JSON, ERR_BAD_TYPE, ERR_BAD_REQUEST, ERR_BAD_UTF8, ERR_NO_MEMORY. */
+/* Makes fields of the body, as its content type says. ERR_BAD_JSON, ERR_BAD_TYPE, ERR_BAD_REQUEST, ERR_BAD_UTF8,
+ * ERR_NO_MEMORY. */
 enum err request_read_body(struct request *req, unsigned json_depth) must_check;
 
 /* How many lines have this name; the value of the first goes to *ret_value where there is one. */
@@ -157,7 +158,8 @@ struct blob *error_body(enum err err, const char *sentence) must_check;
 
 /* --- handoff.c --- */
 
-/* Whatever the answer is going to be, `opened` is told of it: req->handoff_err, ERR_GONE unless set otherwise, where it takes no socket along. */
+/* Whatever the answer is going to be, `opened` is told of it: req->handoff_err, ERR_GONE unless set otherwise, where
+ * it takes no socket along. */
 void handoff_expect(struct request *req, handoff_opened *opened, void *ctx);
 
 /* Tells the requester how it ended, once MHD has let go of the socket, and frees the request. */

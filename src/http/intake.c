@@ -8,12 +8,12 @@
  *     intake_call        once with the head, once for each piece of body, once at the end, then as often as it wakes up
  *     intake_completed   once, whatever happened
  *
- * A request that is refused at its head is answered in that call, which makes MHD close the connection after the answer and look at
- * nothing that follows. Others are answered at the end, so that their connection can be used again.
+ * A request that is refused at its head is answered in that call, which makes MHD close the connection after the answer
+ * and look at nothing that follows. Others are answered at the end, so that their connection can be used again.
  *
- * A request that is not answered at the end is suspended, but only in the call after that: MHD remembers what a connection was waiting for when
- * it was suspended, and would go on reading when it is resumed, find the FIN of a client that has closed its sending side, and drop
- * the answer. One call later it is waiting for nothing.
+ * A request that is not answered at the end is suspended, but only in the call after that: MHD remembers what a
+ * connection was waiting for when it was suspended, and would go on reading when it is resumed, find the FIN of a
+ * client that has closed its sending side, and drop the answer. One call later it is waiting for nothing.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -32,8 +32,8 @@ static struct client *client_of(struct MHD_Connection *connection)
     return info->socket_context;
 }
 
-/* MHD would split the query now, keep each argument in the memory of the connection, and in 0.9.75 spin without end when that is used up. So
- * it is shown an empty query; the text is its own buffer and may be written to. */
+/* MHD would split the query now, keep each argument in the memory of the connection, and in 0.9.75 spin without end
+ * when that is used up. So it is shown an empty query; the text is its own buffer and may be written to. */
 static void hide_query(const char *target)
 {
     char *mark = strchr(target, '?');
@@ -98,8 +98,8 @@ static size_t head_bytes(struct MHD_Connection *connection)
     return info ? info->header_size : 0;
 }
 
-/* The three parts of the request line stand in one piece, a character apart, unless there is a NUL in it or a blank too many; a blank inside the
- * target is one, too. */
+/* The three parts of the request line stand in one piece, a character apart, unless there is a NUL in it or a blank
+ * too many; a blank inside the target is one, too. */
 static bool is_line_whole(const struct request *req, const char *method, const char *url, const char *version)
 {
     return framing_is_token(span_of(method)) && url == method + strlen(method) + 1 &&

@@ -2,8 +2,8 @@
 /*
  * What was asked.
  *
- * Nothing here points into MHD's memory: head and body are copied once, so that a request can be read for as long as its handler
- * keeps it, whatever becomes of the connection.
+ * Nothing here points into MHD's memory: head and body are copied once, so that a request can be read for as long as
+ * its handler keeps it, whatever becomes of the connection.
  */
 #include "http/request.h"
 
@@ -144,7 +144,8 @@ static bool has_suffix(struct span type, const char *suffix)
 
 enum body_kind { BODY_JSON, BODY_FORM, BODY_GUESS, BODY_UNKNOWN };
 
-/* curl calls any body a form, and who gives no type or a vague one has not thought about it: there the body speaks for itself. */
+/* curl calls any body a form, and who gives no type or a vague one has not thought about it: there the body speaks
+ * for itself. */
 static enum body_kind body_kind(const struct request *req)
 {
     struct span type = media_type(request_header(req, "Content-Type"));

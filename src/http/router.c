@@ -2,8 +2,9 @@
 /*
  * The way of a request to its handler, and the checks on it.
  *
- * All routes of all tables are looked at for each request; with a few dozen rows that is cheaper than any index. A match is scored by which of
- * its segments are literal, the first counting most, so a literal segment wins over a parameter.
+ * All routes of all tables are looked at for each request; with a few dozen rows that is cheaper than any index. A
+ * match is scored by which of its segments are literal, the first counting most, so a literal segment wins over a
+ * parameter.
  */
 #include "http/router.h"
 
@@ -215,7 +216,8 @@ static enum err read_params(struct request *req, const char *pattern_text)
 
 /* --- origins --- */
 
-/* Whether an origin is `http://HOST` or `https://HOST` for the Host the client has named. Behind a proxy we cannot know which. */
+/* Whether an origin is `http://HOST` or `https://HOST` for the Host the client has named. Behind a proxy we cannot
+ * know which. */
 static bool is_own(const struct request *req, struct span origin)
 {
     struct span host = request_header(req, "Host");

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * MHD on the loop: connections are spread over shards (shard.c), and MHD runs for those shards that are due at the end of each turn.
+ * MHD on the loop: connections are spread over shards (shard.c), and MHD runs for those shards that are due at the end
+ * of each turn.
  *
- * A shard takes so many connections that one more epoll descriptor does not count, and so few that walking through them does not: MHD walks all
- * suspended connections of a daemon whenever one of them is resumed, and idle long polls are just that.
+ * A shard takes so many connections that one more epoll descriptor does not count, and so few that walking through them
+ * does not: MHD walks all suspended connections of a daemon whenever one of them is resumed, and idle long polls are
+ * just that.
  */
 #include "http/server.h"
 
@@ -37,8 +39,8 @@ static void resume_answered(struct http_server *server)
     }
 }
 
-/* The memory that MHD used for connections that have left it lies scattered in the heap: a stream that is to cost little must not leave that
- * behind. Once per burst, because it takes a walk through the heap. */
+/* The memory that MHD used for connections that have left it lies scattered in the heap: a stream that is to cost
+ * little must not leave that behind. Once per burst, because it takes a walk through the heap. */
 static void on_trim(struct timer *timer unused_arg)
 {
     (void)malloc_trim(0);
@@ -137,7 +139,8 @@ static struct shard *find_shard(struct http_server *server)
     return shard->next ? shard->next : shard;
 }
 
-/* MHD closes the descriptor of a connection it does not take, and has told of its end if it had told of its beginning. */
+/* MHD closes the descriptor of a connection it does not take, and has told of its end if it had told of its
+ * beginning. */
 static void add_to_mhd(struct client *client)
 {
     struct http_server *server = client->server;

@@ -80,7 +80,8 @@ void shard_run(struct shard *shard)
 
 /* --- opening and closing --- */
 
-/* MHD's memory for a connection: it begins to read into half of it, and has to copy the cookies out of a head once more. */
+/* MHD's memory for a connection: it begins to read into half of it, and has to copy the cookies out of a head once
+ * more. */
 static size_t pool_bytes(const struct http_limits *limits)
 {
     return 2 * limits->header_bytes + POOL_EXTRA;

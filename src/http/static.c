@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Files, opened one segment after the other from the directory's descriptor, never through a link: no check can be raced, and nothing but names
- * that do not begin with a dot is ever opened. (openat2 would do that in one call, but sandboxes of some containers do not know it.)
+ * Files, opened one segment after the other from the directory's descriptor, never through a link: no check can be
+ * raced, and nothing but names that do not begin with a dot is ever opened. (openat2 would do that in one call, but
+ * sandboxes of some containers do not know it.)
  */
 #include "http/static.h"
 

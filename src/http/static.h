@@ -2,9 +2,10 @@
 /*
  * Static: the files of one directory, as they are on disk.
  *
- * Only regular files below the directory, reached without a symbolic link and without `..`; names that begin with a dot do not exist. `/` at the
- * end of a path means index.html. Answers carry an ETag made of size and time of change, `Cache-Control: max-age`, and for HTML a
- * Content-Security-Policy that lets a page load from its own origin only. Loop thread only; files are read by the kernel as they are sent.
+ * Only regular files below the directory, reached without a symbolic link and without `..`; names that begin with a dot
+ * do not exist. `/` at the end of a path means index.html. Answers carry an ETag made of size and time of change,
+ * `Cache-Control: max-age`, and for HTML a Content-Security-Policy that lets a page load from its own origin only. Loop
+ * thread only; files are read by the kernel as they are sent.
  */
 #ifndef HTTP_STATIC_H
 #define HTTP_STATIC_H
@@ -15,7 +16,8 @@
 
 struct statics;
 
-/* `max_age_s`: how long a browser may use a file without asking again; 0: always asks. ERR_NOT_FOUND: no such directory, or no access to it. ERR_NO_MEMORY. */
+/* `max_age_s`: how long a browser may use a file without asking again; 0: always asks. ERR_NOT_FOUND: no such
+ * directory, or no access to it. ERR_NO_MEMORY. */
 enum err statics_open(const char *directory, unsigned max_age_s, struct statics **ret_statics) must_check;
 
 /* Null is allowed. */

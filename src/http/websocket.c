@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * wslay reads, and answers pings and closes through a queue of its own. What we send is framed here, whole messages only, so that one blob serves
- * many connections; wslay's control frames may stand between any two of them.
+ * wslay reads, and answers pings and closes through a queue of its own. What we send is framed here, whole messages
+ * only, so that one blob serves many connections; wslay's control frames may stand between any two of them.
  *
- * wslay's queue is emptied into the conn's only while that is empty. So pongs for a peer who pings but does not read pile up in wslay's queue, where
- * they are counted.
+ * wslay's queue is emptied into the conn's only while that is empty. So pongs for a peer who pings but does not read
+ * pile up in wslay's queue, where they are counted.
  *
- * wslay's context holds a buffer of 4 KB. It is given back when there is nothing in it: when the bytes that wslay has read are just those of whole
- * messages.
+ * wslay's context holds a buffer of 4 KB. It is given back when there is nothing in it: when the bytes that wslay has
+ * read are just those of whole messages.
  */
 #include "http/websocket.h"
 

@@ -4,8 +4,9 @@
  *
  *     websocket_upgrade(req) ─> 101 ─> opened(ctx, OK, handoff) ─> websocket_open ─> ops->message… ─> ops->closed ─> ops->free
  *
- * Pings are answered and the closing handshake is done here. No extensions are offered. Messages are text or binary; text that is not UTF-8
- * closes the connection (1007), too long a message with 1009, too many fragments or queued answers with 1008. Loop thread only.
+ * Pings are answered and the closing handshake is done here. No extensions are offered. Messages are text or binary;
+ * text that is not UTF-8 closes the connection (1007), too long a message with 1009, too many fragments or queued
+ * answers with 1008. Loop thread only.
  */
 #ifndef HTTP_WEBSOCKET_H
 #define HTTP_WEBSOCKET_H
@@ -33,8 +34,8 @@ struct websocket_ops {
     /* All that was queued has been sent. May be null. */
     void (*drained)(struct websocket *websocket);
 
-    /* The connection is over: the peer closed it or broke the protocol. `code` is the close code received or sent (1006: none). At most once, not after
-     * websocket_close or websocket_abort. */
+    /* The connection is over: the peer closed it or broke the protocol. `code` is the close code received or sent
+     * (1006: none). At most once, not after websocket_close or websocket_abort. */
     void (*closed)(struct websocket *websocket, unsigned code);
 
     /* Nothing refers to it any more. Exactly once, last. */
@@ -57,12 +58,13 @@ struct websocket {
     bool closing;
 };
 
-/* Checks the opening handshake (RFC 6455 section 4.2) and answers 101; or 400 or 426 with `opened` told ERR_BAD_REQUEST, or 403 with ERR_BAD_ORIGIN.
- * `subprotocol` (may be null) goes into Sec-WebSocket-Protocol if the client has named it. */
+/* Checks the opening handshake (RFC 6455 section 4.2) and answers 101; or 400 or 426 with `opened` told
+ * ERR_BAD_REQUEST, or 403 with ERR_BAD_ORIGIN. `subprotocol` (may be null) goes into Sec-WebSocket-Protocol if the
+ * client has named it. */
 void websocket_upgrade(struct request *req, const char *subprotocol, handoff_opened *opened, void *ctx);
 
-/* Takes the socket and the lease out of `handoff`; what came with it is read on the next turn. `ops` and `limits` outlive the websocket. Errors as
- * conn_open: nothing was taken. */
+/* Takes the socket and the lease out of `handoff`; what came with it is read on the next turn. `ops` and `limits`
+ * outlive the websocket. Errors as conn_open: nothing was taken. */
 enum err websocket_open(struct websocket *websocket, struct conns *conns, const struct websocket_ops *ops,
                         const struct websocket_limits *limits, struct handoff *handoff) must_check;
 

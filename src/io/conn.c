@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Connections on an epoll set of their own, of which the loop watches only the descriptor: a libuv handle for each would take up two
- * thirds of an idle connection's memory.
+ * Connections on an epoll set of their own, of which the loop watches only the descriptor: a libuv handle for each
+ * would take up two thirds of an idle connection's memory.
  *
- * A conn is in at most one of three lists. `dirty`: something was queued, or it was told to finish, since the last flush. `finishing`: it is on
- * its way out and has a deadline; all have the same time allowed, so the list is in order of deadlines and one timer serves
- * it. `over`: its socket is closed; it is freed at the end of the turn, when no event can refer to it any more. Reading is polled for always,
- * writing only while the system takes no more.
+ * A conn is in at most one of three lists. `dirty`: something was queued, or it was told to finish, since the last
+ * flush. `finishing`: it is on its way out and has a deadline; all have the same time allowed, so the list is in order
+ * of deadlines and one timer serves it. `over`: its socket is closed; it is freed at the end of the turn, when no event
+ * can refer to it any more. Reading is polled for always, writing only while the system takes no more.
  *
  *     OPEN ──> FINISHING (sends the rest) ──> LINGERING (FIN sent, waits for the peer's) ──> OVER (socket closed)
  *       └────────────────────── the peer goes, conn_abort, deadline ──────────────────────────^
  *
- * A queue of one is the rule, thousands the exception: the ring starts small, grows by doubling and is freed whenever it runs empty.
+ * A queue of one is the rule, thousands the exception: the ring starts small, grows by doubling and is freed whenever
+ * it runs empty.
  */
 #include "io/conn.h"
 

@@ -8,11 +8,11 @@
  *                               ├─ conn_finish: rest is sent, or deadline ┤
  *                               └─ conn_abort ──────────────────────────┘
  *
- * Output: `conn_send` only queues. All that was queued in one turn of the loop leaves at its end in one gathered write per
- * connection (LOOP_HOOK_FLUSH), and goes on when the socket is writable. An idle connection has no queue in memory.
+ * Output: `conn_send` only queues. All that was queued in one turn of the loop leaves at its end in one gathered write
+ * per connection (LOOP_HOOK_FLUSH), and goes on when the socket is writable. An idle connection has no queue in memory.
  *
- * Input: given to ops->input, or read and thrown away where there is none. A FIN ends the connection like an RST: nobody who has
- * closed his side of a stream is going to read on, and a closed browser tab has to be seen at once.
+ * Input: given to ops->input, or read and thrown away where there is none. A FIN ends the connection like an RST:
+ * nobody who has closed his side of a stream is going to read on, and a closed browser tab has to be seen at once.
  *
  * No callback comes from inside a call of this file, and none after ops->free. Loop thread only.
  */
@@ -38,8 +38,8 @@ struct conn_ops {
     /* Everything queued has been taken by the system, after there was something. May be null. */
     void (*drained)(struct conn *conn);
 
-    /* The peer went away (ERR_GONE): nothing can be sent any more. At most once, and not after conn_finish or conn_abort: what one ends
-     * oneself is not news. */
+    /* The peer went away (ERR_GONE): nothing can be sent any more. At most once, and not after conn_finish or
+     * conn_abort: what one ends oneself is not news. */
     void (*closed)(struct conn *conn, enum err err);
 
     /* The socket is closed and nothing refers to the conn: its memory may go. Exactly once. */
@@ -80,20 +80,23 @@ struct loop *conns_loop(const struct conns *conns);
 /* Connections from conn_open until ops->free. */
 uint32_t conns_count(const struct conns *conns);
 
-/* Takes over a connected socket and its lease. `ops` outlives the conn. ERR_INTERNAL, ERR_NO_MEMORY: nothing was taken and no callback will come. */
+/* Takes over a connected socket and its lease. `ops` outlives the conn. ERR_INTERNAL, ERR_NO_MEMORY: nothing was
+ * taken and no callback will come. */
 enum err conn_open(struct conn *conn, struct conns *conns, const struct conn_ops *ops, int take_fd,
                    struct peer *take_lease) must_check;
 
-/* Queues a reference to `blob` (not empty). ERR_SLOW_READER: the queue would exceed its cap and nothing was queued; an empty queue
- * takes a blob of any size. ERR_NO_MEMORY: nothing was queued. ERR_GONE: the connection is over or finishing. */
+/* Queues a reference to `blob` (not empty). ERR_SLOW_READER: the queue would exceed its cap and nothing was queued;
+ * an empty queue takes a blob of any size. ERR_NO_MEMORY: nothing was queued. ERR_GONE: the connection is over or
+ * finishing. */
 enum err conn_send(struct conn *conn, struct blob *blob) must_check;
 
-/* The same for what its sender paces by itself, waiting for ops->drained before it goes on: it is not refused for the cap, and while it waits it
- * does not count against others. Errors: ERR_NO_MEMORY, ERR_GONE. */
+/* The same for what its sender paces by itself, waiting for ops->drained before it goes on: it is not refused for
+ * the cap, and while it waits it does not count against others. Errors: ERR_NO_MEMORY, ERR_GONE. */
 enum err conn_send_paced(struct conn *conn, struct blob *blob) must_check;
 
-/* Sends what is queued, then `last` (may be null; the cap does not apply to it), then a FIN, and closes when the peer has closed too or the
- * deadline is over. (Closing at once while bytes of the peer are unread would send an RST, which can destroy what was sent.) */
+/* Sends what is queued, then `last` (may be null; the cap does not apply to it), then a FIN, and closes when the
+ * peer has closed too or the deadline is over. (Closing at once while bytes of the peer are unread would send an
+ * RST, which can destroy what was sent.) */
 void conn_finish(struct conn *conn, struct blob *last);
 
 /* Closes; what is queued is thrown away. */

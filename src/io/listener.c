@@ -2,8 +2,9 @@
 /*
  * Listening sockets.
  *
- * Options of accepted TCP connections are set on the listening socket: Linux hands them down, which saves four system calls per connection. (A
- * test looks at an accepted one.) Together they notice a vanished peer within a minute, with or without bytes on their way to it.
+ * Options of accepted TCP connections are set on the listening socket: Linux hands them down, which saves four system
+ * calls per connection. (A test looks at an accepted one.) Together they notice a vanished peer within a minute, with
+ * or without bytes on their way to it.
  */
 #include "io/listener.h"
 

@@ -2,9 +2,9 @@
 /*
  * The loop on libuv.
  *
- * The hooks run in libuv's prepare phase: after the timers of this iteration and the I/O of the one before, right before the wait. All
- * timers of the program share one uv_timer, which is armed for the earliest deadline after the hooks have run, so setting and
- * clearing a timer costs no more than a step in the heap.
+ * The hooks run in libuv's prepare phase: after the timers of this iteration and the I/O of the one before, right
+ * before the wait. All timers of the program share one uv_timer, which is armed for the earliest deadline after the
+ * hooks have run, so setting and clearing a timer costs no more than a step in the heap.
  */
 #include "io/loop.h"
 

@@ -35,18 +35,20 @@ void loop_stop(struct loop *loop);
 /* One turn that does not wait longer than `wait_ms`; for tests and for draining. */
 void loop_turn(struct loop *loop, int64_t wait_ms);
 
-/* Called by a hook that has not finished: the coming wait is none, so the hooks run again after another look at timers and I/O. */
+/* Called by a hook that has not finished: the coming wait is none, so the hooks run again after another look at
+ * timers and I/O. */
 void loop_again(struct loop *loop);
 
-/* Time as of the start of this turn (CLOCK_MONOTONIC), and wall-clock time read when asked. Lives as long as the loop. */
+/* Time as of the start of this turn (CLOCK_MONOTONIC), and wall-clock time read when asked. Lives as long as the
+ * loop. */
 const struct clock *loop_clock(struct loop *loop);
 int64_t loop_now_ms(const struct loop *loop);
 
 /* The heap for timers; fired by the loop within a millisecond or two of their deadline. */
 struct timers *loop_timers(struct loop *loop);
 
-/* What is to run at the end of every turn, embedded in its owner; tasks of one hook run in the order they were added. A task may remove itself or
- * others while it runs. */
+/* What is to run at the end of every turn, embedded in its owner; tasks of one hook run in the order they were
+ * added. A task may remove itself or others while it runs. */
 struct loop_task {
     void (*run)(struct loop_task *task);
     struct loop_task *next, *prev; /* of the loop */
@@ -55,8 +57,8 @@ struct loop_task {
 void loop_add_task(struct loop *loop, enum loop_hook hook, struct loop_task *task);
 void loop_remove_task(struct loop *loop, enum loop_hook hook, struct loop_task *task);
 
-/* A call from another thread into the loop. Made on the loop thread, then posted any number of times from any thread; posts made
- * before the call ran are one call. */
+/* A call from another thread into the loop. Made on the loop thread, then posted any number of times from any
+ * thread; posts made before the call ran are one call. */
 struct loop_port;
 
 /* Null: no memory. */
@@ -69,7 +71,8 @@ void loop_port_close(struct loop_port *port);
 /* Runs `work(ctx)` on a worker thread, then `done(ctx)` on the loop thread. ERR_NO_MEMORY: neither will run. */
 enum err loop_work(struct loop *loop, void (*work)(void *ctx), void (*done)(void *ctx), void *ctx) must_check;
 
-/* Calls `got(ctx, number)` on the loop thread for each such signal, until the loop is freed. ERR_INTERNAL: not watched. */
+/* Calls `got(ctx, number)` on the loop thread for each such signal, until the loop is freed. ERR_INTERNAL: not
+ * watched. */
 enum err loop_on_signal(struct loop *loop, int number, void (*got)(void *ctx, int number), void *ctx) must_check;
 
 /* The library's name and version; static. */

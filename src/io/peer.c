@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Two hashes: networks, which the limit per address is about, and peers, one for each address that has a connection open. Both go with their
- * last lease, so the tables are never larger than the number of connections.
+ * Two hashes: networks, which the limit per address is about, and peers, one for each address that has a connection
+ * open. Both go with their last lease, so the tables are never larger than the number of connections.
  */
 #include "io/peer.h"
 

@@ -2,7 +2,8 @@
 /*
  * Watch: tells when a descriptor is ready, for descriptors that somebody else owns and reads.
  *
- * The owner keeps the descriptor open until watch_close has returned. One descriptor has at most one watch. Loop thread only.
+ * The owner keeps the descriptor open until watch_close has returned. One descriptor has at most one watch. Loop thread
+ * only.
  */
 #ifndef IO_WATCH_H
 #define IO_WATCH_H

@@ -2,9 +2,9 @@
 /*
  * Stanzas: what the nereid protocol says, as JSON text. Pure: bytes in, bytes out.
  *
- * Two dialects. `spec` is the seed document (Browser based Chat 1.0): a presence stanza lists presences, an entity is a string. `module` is what the
- * nereid_chat 3.0 module and its Angular client speak: one presence object a stanza, an entity is a person object, ids that look like
- * integers are integers, messages carry their thread's members.
+ * Two dialects. `spec` is the seed document (Browser based Chat 1.0): a presence stanza lists presences, an entity is a
+ * string. `module` is what the nereid_chat 3.0 module and its Angular client speak: one presence object a stanza, an
+ * entity is a person object, ids that look like integers are integers, messages carry their thread's members.
  *
  * All text goes through buf_add_json, so each stanza is one line. Every stanza has its own timestamp.
  */
@@ -24,8 +24,8 @@ struct stanza_style {
     const struct hub *hub;     /* whom to ask for members */
 };
 
-/* Writes the stanzas of an event, each between `before` (which is told its number) and `after`. A presence event of several users is one
- * stanza in spec and several in module; any other event is one. */
+/* Writes the stanzas of an event, each between `before` (which is told its number) and `after`. A presence event of
+ * several users is one stanza in spec and several in module; any other event is one. */
 void stanza_write_event(struct buf *out, const struct stanza_style *style, const struct event *event,
                         void (*before)(struct buf *out, const struct event *event, size_t index),
                         void (*after)(struct buf *out));

@@ -2,7 +2,8 @@
 /*
  * Arena: memory that is given back all at once.
  *
- * Like buf, it remembers a failed allocation: ask `arena.failed` once at the end. Nothing is allocated before the first use.
+ * Like buf, it remembers a failed allocation: ask `arena.failed` once at the end. Nothing is allocated before the first
+ * use.
  */
 #ifndef STORE_ARENA_H
 #define STORE_ARENA_H

@@ -2,9 +2,9 @@
 /*
  * The store port on SQLite: the loop's side.
  *
- * Every op makes a call (its arguments copied) and hands it to the worker; answers come back in the order of the calls, and each is
- * announced and reported in turn. A call that cannot even be made (no memory, the queue is full) takes its place in the line all the same, as one that
- * is refused, so order holds; for that a few calls are kept in reserve.
+ * Every op makes a call (its arguments copied) and hands it to the worker; answers come back in the order of the calls,
+ * and each is announced and reported in turn. A call that cannot even be made (no memory, the queue is full) takes its
+ * place in the line all the same, as one that is refused, so order holds; for that a few calls are kept in reserve.
  */
 #include "store/sqlite.h"
 

@@ -4,8 +4,9 @@
  *
  *     made and sent (loop) ─> run (worker) ─> delivered and freed (loop)
  *
- * One thread holds a call at a time; the exchange passes it on. Arguments lie in the call's own allocation, results in its
- * arena, and messages are counted references that only the loop thread counts, except for those the worker has just made.
+ * One thread holds a call at a time; the exchange passes it on. Arguments lie in the call's own allocation, results in
+ * its arena, and messages are counted references that only the loop thread counts, except for those the worker has just
+ * made.
  */
 #ifndef STORE_SQLITE_CALL_H
 #define STORE_SQLITE_CALL_H
@@ -145,7 +146,8 @@ struct call *call_new(enum call_kind kind, size_t bytes) must_check;
 /* Turns the memory at `call` into a call without arguments that will only report `err`. */
 void call_init_refused(struct call *call, enum call_kind kind, enum err err);
 
-/* Copies an argument into the call; null data stays null. In a refused call there is no room and the argument is dropped. */
+/* Copies an argument into the call; null data stays null. In a refused call there is no room and the argument is
+ * dropped. */
 struct span call_text(struct call *call, struct span text);
 
 /* Lets go of the result, so that the call can run again. */

@@ -2,14 +2,15 @@
 /*
  * Opening, closing and mending a database; transactions.
  *
- * Locking mode EXCLUSIVE: the file's lock is taken at open and kept, so a second process is refused, and the index of the write-ahead log
- * lies in our own memory instead of a third file.
+ * Locking mode EXCLUSIVE: the file's lock is taken at open and kept, so a second process is refused, and the index of
+ * the write-ahead log lies in our own memory instead of a third file.
  *
- * After an I/O error during a commit the log may hold the whole failed transaction, valid checksums and all, and opening the
- * database anew would bring it to life. So database_mend first writes something else over it, through the old handle, which still knows
- * where the last good transaction ended. Only then the file is closed and opened again.
+ * After an I/O error during a commit the log may hold the whole failed transaction, valid checksums and all, and
+ * opening the database anew would bring it to life. So database_mend first writes something else over it, through the
+ * old handle, which still knows where the last good transaction ended. Only then the file is closed and opened again.
  *
- * The write-ahead log is written back after the answers have left (database_checkpoint), not inside the commit that fills it.
+ * The write-ahead log is written back after the answers have left (database_checkpoint), not inside the commit that
+ * fills it.
  */
 #include "store/sqlite_db.h"
 
@@ -68,8 +69,8 @@ const char *database_complaint(const struct database *db)
     return db->handle ? sqlite3_errstr(db->failed_rc) : "the database is not open";
 }
 
-/* SQLite would make the file with the umask's mode. An existing one must not be opened and closed here: closing any descriptor of a file
- * drops this process's locks on it. */
+/* SQLite would make the file with the umask's mode. An existing one must not be opened and closed here: closing any
+ * descriptor of a file drops this process's locks on it. */
 static enum err create_private(const char *path)
 {
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);

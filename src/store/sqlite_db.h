@@ -38,7 +38,8 @@ struct database {
     int failed_errno; /* the system's on the last step, if that failed */
 };
 
-/* Opens and locks the file, makes or migrates its schema. ERR_STORE, logged: see store_open. ERR_NO_MEMORY. The database is closed then. */
+/* Opens and locks the file, makes or migrates its schema. ERR_STORE, logged: see store_open. ERR_NO_MEMORY. The
+ * database is closed then. */
 enum err database_open(struct database *db, const char *path, enum durability durability) must_check;
 
 /* Writes everything to the main file, durably, and closes. On a closed database no effect. */
@@ -50,7 +51,8 @@ enum err schema_prepare(struct database *db) must_check;
 /* Runs a text of several statements without parameters. */
 enum err database_run(struct database *db, const char *text) must_check;
 
-/* Logs why the file cannot be used, in SQLite's last words, under the heading `what` where there is no better one. Returns `err`. */
+/* Logs why the file cannot be used, in SQLite's last words, under the heading `what` where there is no better one.
+ * Returns `err`. */
 enum err database_refuse(const struct database *db, const char *what, enum err err);
 
 /* What the last failure was; static. */
@@ -70,8 +72,8 @@ bool transaction_open(const struct database *db);
 /* Writes 64 KB durably and takes them out again: whether that goes now. */
 enum err database_probe(struct database *db) must_check;
 
-/* After an I/O error: makes sure that nothing of a failed transaction is left, and opens the file anew. On error the database stays suspect, and
- * may be closed. */
+/* After an I/O error: makes sure that nothing of a failed transaction is left, and opens the file anew. On error the
+ * database stays suspect, and may be closed. */
 enum err database_mend(struct database *db) must_check;
 
 /* Writes the write-ahead log back into the main file once it has grown to some megabytes. */
@@ -100,7 +102,8 @@ void query_uint(struct query *query, uint64_t number);
 /* True with a row at hand; false at the end and after a failure. */
 bool query_row(struct query *query) must_check;
 
-/* Makes the statement ready for the next time. ERR_CONFLICT: a constraint was violated. ERR_STORE, ERR_STORE_FULL, ERR_NO_MEMORY. */
+/* Makes the statement ready for the next time. ERR_CONFLICT: a constraint was violated. ERR_STORE, ERR_STORE_FULL,
+ * ERR_NO_MEMORY. */
 enum err query_end(struct query *query) must_check;
 
 /* The same where no row is expected. */

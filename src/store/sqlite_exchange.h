@@ -2,8 +2,9 @@
 /*
  * Exchange: the two lists between the loop and the store's worker.
  *
- * Calls come out of each list in the order in which they went in. Each side wakes the other only when it may be waiting: the worker by
- * a condition, the loop by its port when the list of answers was empty. Functions say whose they are.
+ * Calls come out of each list in the order in which they went in. Each side wakes the other only when it may be
+ * waiting: the worker by a condition, the loop by its port when the list of answers was empty. Functions say whose they
+ * are.
  */
 #ifndef STORE_SQLITE_EXCHANGE_H
 #define STORE_SQLITE_EXCHANGE_H

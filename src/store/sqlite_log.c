@@ -2,8 +2,8 @@
 /*
  * The log: messages in, pages out.
  *
- * Cursors have no holes: only a committed message takes one, and retention removes from the start. So the number of messages kept is
- * head - oldest, which retention by count relies on.
+ * Cursors have no holes: only a committed message takes one, and retention removes from the start. So the number of
+ * messages kept is head - oldest, which retention by count relies on.
  */
 #include "store/sqlite_ops.h"
 
@@ -60,7 +60,8 @@ static enum err insert(struct database *db, const struct message_fields *fields,
     return query_run(&query);
 }
 
-/* Answers with what the message of this id came to. ERR_CONFLICT: it is somebody else's. ERR_NO_THREAD: there is none. */
+/* Answers with what the message of this id came to. ERR_CONFLICT: it is somebody else's. ERR_NO_THREAD: there is
+ * none. */
 static enum err recall(struct database *db, const struct message_fields *fields, struct append_result *result)
 {
     struct query query = query_on(db, SQL_MESSAGE_FIND);

@@ -2,8 +2,9 @@
 /*
  * What each kind of call does on the worker, within the batch's transaction.
  *
- * A run function fills call->result and returns the call's own error. It need not check the call's arena: a failed allocation becomes
- * ERR_NO_MEMORY afterwards. After an error the result is let go, and the steps of a call with several are undone.
+ * A run function fills call->result and returns the call's own error. It need not check the call's arena: a failed
+ * allocation becomes ERR_NO_MEMORY afterwards. After an error the result is let go, and the steps of a call with
+ * several are undone.
  */
 #ifndef STORE_SQLITE_OPS_H
 #define STORE_SQLITE_OPS_H

@@ -2,8 +2,9 @@
 /*
  * Replay: what a user's threads have seen since a cursor, in log order, a page at a time.
  *
- * Each thread is a lane that is already in order (an index), so the page is a merge: a heap of lanes by their next cursor. A page costs one look-up
- * per thread and one or two per message, however long the log is and however little of it is the user's.
+ * Each thread is a lane that is already in order (an index), so the page is a merge: a heap of lanes by their next
+ * cursor. A page costs one look-up per thread and one or two per message, however long the log is and however little of
+ * it is the user's.
  */
 #include <stdlib.h>
 
@@ -69,7 +70,8 @@ static enum err add_lane(struct database *db, struct call *call, struct arena_li
     return OK;
 }
 
-/* A lane for each of the user's threads. There is a gap if retention has taken something from after both `since` and their joining. */
+/* A lane for each of the user's threads. There is a gap if retention has taken something from after both `since` and
+ * their joining. */
 static enum err open_lanes(struct database *db, struct call *call, struct merge *merge)
 {
     struct message_page *page = &call->result.page;

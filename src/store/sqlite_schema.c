@@ -2,11 +2,12 @@
 /*
  * The schema, and how an older one becomes this one.
  *
- * The version is the file's user_version; the application id says that the file is ours. Each migration leads from one version to the
- * next; all that are needed run in one transaction, so a file has one version or another, never something between.
+ * The version is the file's user_version; the application id says that the file is ours. Each migration leads from one
+ * version to the next; all that are needed run in one transaction, so a file has one version or another, never
+ * something between.
  *
- * Numbers stand for ids wherever one row refers to another: 8 bytes at most where an id would cost 16 or 128. Foreign keys are kept by the code
- * alone: users and threads are never deleted.
+ * Numbers stand for ids wherever one row refers to another: 8 bytes at most where an id would cost 16 or 128. Foreign
+ * keys are kept by the code alone: users and threads are never deleted.
  */
 #include "base/log.h"
 #include "store/sqlite_db.h"
@@ -14,7 +15,8 @@
 enum { APPLICATION_ID = 0x4e455245 }; /* NERE */
 
 static const char *const migrations[] = {
-    /* 0 to 1. `oldest`: the last message that retention removed. `place`: the order of joining. `joined`: the log's head at that time. */
+    /* 0 to 1. `oldest`: the last message that retention removed. `place`: the order of joining. `joined`: the log's
+     * head at that time. */
     "CREATE TABLE state (oldest INTEGER NOT NULL, probe BLOB) STRICT;"
     "INSERT INTO state VALUES (0, NULL);"
     "CREATE TABLE users (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL,"

@@ -2,8 +2,8 @@
 /*
  * Threads and their members.
  *
- * The key of a thread follows its present members: whoever changes them sets it anew (rekey). Where two threads come to have the same
- * members, the one that had the key first keeps it. Rooms have no key: they are found by name only.
+ * The key of a thread follows its present members: whoever changes them sets it anew (rekey). Where two threads come to
+ * have the same members, the one that had the key first keeps it. Rooms have no key: they are found by name only.
  */
 #include <stdlib.h>
 

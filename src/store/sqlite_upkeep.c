@@ -2,9 +2,9 @@
 /*
  * What the worker does between batches: mending, retention, expired tokens, the write-ahead log.
  *
- * Retention removes a prefix of the log, so that one cursor (state.oldest) says what was lost, after a restart too. It goes in steps of
- * STEP_ROWS, each its own transaction, and a few steps after each batch: more than a batch can add, so it never falls behind, and never holds
- * up the calls for long.
+ * Retention removes a prefix of the log, so that one cursor (state.oldest) says what was lost, after a restart too. It
+ * goes in steps of STEP_ROWS, each its own transaction, and a few steps after each batch: more than a batch can add, so
+ * it never falls behind, and never holds up the calls for long.
  */
 #include "base/log.h"
 #include "store/sqlite_ops.h"

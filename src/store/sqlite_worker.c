@@ -2,12 +2,13 @@
 /*
  * Batches.
  *
- * The first call of a batch that writes begins a transaction; the end of the batch commits it; only then are the batch's calls handed back.
- * A call that fails alone (a constraint, no such thread) leaves nothing behind and does not touch its neighbours: it is one
- * statement, or its steps are undone to a savepoint.
+ * The first call of a batch that writes begins a transaction; the end of the batch commits it; only then are the
+ * batch's calls handed back. A call that fails alone (a constraint, no such thread) leaves nothing behind and does not
+ * touch its neighbours: it is one statement, or its steps are undone to a savepoint.
  *
- * When the transaction itself is lost (no space, an I/O error) every call of the batch that writes fails. Those that only read may have seen
- * what is now undone, so they are run once more on what is left: reads go on while the disk is full.
+ * When the transaction itself is lost (no space, an I/O error) every call of the batch that writes fails. Those that
+ * only read may have seen what is now undone, so they are run once more on what is left: reads go on while the disk is
+ * full.
  */
 #include "store/sqlite_worker.h"
 

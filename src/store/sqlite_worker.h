@@ -2,8 +2,8 @@
 /*
  * Worker: the thread that owns the database.
  *
- * It takes all calls that piled up and runs them as one transaction, up to BATCH_MAX of them; between batches it does the upkeep. The
- * rules of a batch are in sqlite_worker.c.
+ * It takes all calls that piled up and runs them as one transaction, up to BATCH_MAX of them; between batches it does
+ * the upkeep. The rules of a batch are in sqlite_worker.c.
  */
 #ifndef STORE_SQLITE_WORKER_H
 #define STORE_SQLITE_WORKER_H
@@ -24,7 +24,8 @@ struct worker {
     bool behind;                   /* there is more to prune */
 };
 
-/* The thread's main function; `ctx` is a worker with an open database. Ends after the call that closes, with the database closed. */
+/* The thread's main function; `ctx` is a worker with an open database. Ends after the call that closes, with the
+ * database closed. */
 void *worker_main(void *ctx);
 
 int64_t worker_monotonic_us(void);

@@ -2,12 +2,12 @@
 /*
  * Opening a store by its URL.
  *
- * `sqlite:PATH` is a database file, made with mode 0600 if there is none; `sqlite::memory:` keeps everything in memory and forgets it
- * on close. The path is taken literally: there are no URI parameters.
+ * `sqlite:PATH` is a database file, made with mode 0600 if there is none; `sqlite::memory:` keeps everything in memory
+ * and forgets it on close. The path is taken literally: there are no URI parameters.
  *
  * `redis://[USER:PASSWORD@]HOST[:PORT][/DB]` is a Redis server, `redis+unix:PATH[?db=DB]` one on a Unix socket, and
- * `redis+sentinel://[USER:PASSWORD@]HOST[:PORT],…/MASTER[/DB]` whichever server these Sentinels call that master. User and password are percent-decoded
- * (RFC 3986 section 2.1); PASSWORD alone, as `:PASSWORD@`, is the default user's.
+ * `redis+sentinel://[USER:PASSWORD@]HOST[:PORT],…/MASTER[/DB]` whichever server these Sentinels call that master. User
+ * and password are percent-decoded (RFC 3986 section 2.1); PASSWORD alone, as `:PASSWORD@`, is the default user's.
  */
 #ifndef STORE_STORE_OPEN_H
 #define STORE_STORE_OPEN_H
@@ -50,15 +50,17 @@ struct store_options {
         *clock; /* its wall_us is called from a worker thread and must outlive the store; null: the system's */
 };
 
-/* Whether `url` is one that this build can open, and the credentials (null: none) can be read; what is wrong is logged. */
+/* Whether `url` is one that this build can open, and the credentials (null: none) can be read; what is wrong is
+ * logged. */
 bool store_check(const char *url, const char *credentials) must_check;
 
 /* Opens the store at `url`, to be started and closed through its ops. Blocks while a database is opened and, after a crash, recovered.
  *
  * A server that cannot be reached is no error: `start` waits for it.
  *
- * ERR_BAD_FIELD: not a URL of a store that this build has. ERR_STORE: it cannot be opened, or is somebody else's, damaged, of a newer
- * version or in use by another process. ERR_NO_MEMORY. Each is logged with its reason; a file that was refused is not changed. */
+ * ERR_BAD_FIELD: not a URL of a store that this build has. ERR_STORE: it cannot be opened, or is somebody else's,
+ * damaged, of a newer version or in use by another process. ERR_NO_MEMORY. Each is logged with its reason; a file
+ * that was refused is not changed. */
 enum err store_open(struct loop *loop, const char *url, const struct store_options *options,
                     struct store **ret_store) must_check;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An Authorization header is answered once, with a user id that is one or with nobody; and a users file is read whole or
- * not at all.
+ * An Authorization header is answered once, with a user id that is one or with nobody; and a users file is read whole
+ * or not at all.
  *
  * Input: bytes that are both, the header's value as it stands and after `Basic `, and the text of a users file.
  */

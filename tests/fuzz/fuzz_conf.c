@@ -2,8 +2,8 @@
 /*
  * Options from arbitrary bytes: what stands before the first NUL is an argument of -o, the rest is the file.
  *
- * Invariants: each error is one line that says where it is, and as many are told as are counted. Options without an error,
- * written out and loaded again, are without an error and the same.
+ * Invariants: each error is one line that says where it is, and as many are told as are counted. Options without an
+ * error, written out and loaded again, are without an error and the same.
  */
 #include <stdint.h>
 #include <stdio.h>

@@ -2,8 +2,8 @@
 /*
  * Cursors from arbitrary bytes, as text and as numbers.
  *
- * Invariants: a cursor has exactly one text, so what is read is written back byte for byte, and what is written is read back;
- * what is refused leaves the cursor alone.
+ * Invariants: a cursor has exactly one text, so what is read is written back byte for byte, and what is written is read
+ * back; what is refused leaves the cursor alone.
  */
 #include <stdint.h>
 #include <stdlib.h>

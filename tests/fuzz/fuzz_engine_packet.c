@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Packets and payloads of Engine.IO. The first byte says how the rest is read: its lowest bit which revision, the next whether in the binary form, the next whether as a frame, then as a form of
- * JSONP.
+ * Packets and payloads of Engine.IO. The first byte says how the rest is read: its lowest bit which revision, the next
+ * whether in the binary form, the next whether as a frame, then as a form of JSONP.
  *
- * Invariants: text that comes out is valid UTF-8, and not more than could be in the input; no more packets than allowed; what was read and is written again is read the same.
+ * Invariants: text that comes out is valid UTF-8, and not more than could be in the input; no more packets than
+ * allowed; what was read and is written again is read the same.
  */
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whole sessions, driven by a script: each byte is a step, done to one of two sessions that another byte chooses, and steps that bring a body take as many bytes as the next byte says.
+ * Whole sessions, driven by a script: each byte is a step, done to one of two sessions that another byte chooses, and
+ * steps that bring a body take as many bytes as the next byte says.
  *
  *     g poll   p post   b binary post   s send   S send paced   c close   x the peer of the poll goes   t time passes   T much of it   o another session in its place
  *     w websocket frame on the line or probe   u a WebSocket for the upgrade   k its socket closes
  *
- * Invariants: each exchange is answered once, and at once when its session is over; nothing is told after the close, which is told once; after the end nothing is left.
+ * Invariants: each exchange is answered once, and at once when its session is over; nothing is told after the close,
+ * which is told once; after the end nothing is left.
  */
 #include <stdint.h>
 #include <stdlib.h>

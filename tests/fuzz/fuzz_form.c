@@ -2,8 +2,8 @@
 /*
  * Percent-encoded text and forms from arbitrary bytes.
  *
- * Invariants: what is accepted is valid UTF-8 without NUL (in a path without any control character) and no longer than it was; fields
- * lie within what was decoded; what is written in escapes reads back.
+ * Invariants: what is accepted is valid UTF-8 without NUL (in a path without any control character) and no longer than
+ * it was; fields lie within what was decoded; what is written in escapes reads back.
  */
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Heads from arbitrary bytes, cut into lines in the way libmicrohttpd 0.9.75 does: at line feeds, then at the first colon, as C strings.
+ * Heads from arbitrary bytes, cut into lines in the way libmicrohttpd 0.9.75 does: at line feeds, then at the first
+ * colon, as C strings.
  *
- * Invariants: a head that is accepted holds nothing but its lines (no folded line, no NUL but at the end of a line), names that are tokens, values without control
- * characters, at most one length, which is digits, and never a length beside a coding. Read once more from the original bytes, strictly, it gives
- * the same length.
+ * Invariants: a head that is accepted holds nothing but its lines (no folded line, no NUL but at the end of a line),
+ * names that are tokens, values without control characters, at most one length, which is digits, and never a length
+ * beside a coding. Read once more from the original bytes, strictly, it gives the same length.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -61,7 +62,8 @@ static bool add_line(struct cut_head *head, char *line)
     return true;
 }
 
-/* A folded line is dropped here, where MHD glues it to the name before: either way the lines do not make up the head. */
+/* A folded line is dropped here, where MHD glues it to the name before: either way the lines do not make up the
+ * head. */
 static struct cut_head cut(char *text, const char *limit)
 {
     struct cut_head head = {.count = 0};

@@ -2,9 +2,9 @@
 /*
  * JSON from arbitrary bytes: the first byte is the depth that is allowed, the rest the text.
  *
- * Invariants: invalid UTF-8 is refused as that and nothing else is. What passes is no deeper than allowed, and passes again as the
- * same value when it is written. Its strings come back from our own writer. Without white space it is the same value on one line, and each
- * member of an object is found where it is written.
+ * Invariants: invalid UTF-8 is refused as that and nothing else is. What passes is no deeper than allowed, and passes
+ * again as the same value when it is written. Its strings come back from our own writer. Without white space it is the
+ * same value on one line, and each member of an object is found where it is written.
  */
 #include <stdint.h>
 #include <stdlib.h>

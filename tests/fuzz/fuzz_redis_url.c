@@ -2,7 +2,8 @@
 /*
  * Redis URLs from arbitrary text.
  *
- * Invariants: what is taken names a socket or at least one host with a port, and a master only where there are Sentinels; what is refused is given a reason.
+ * Invariants: what is taken names a socket or at least one host with a port, and a master only where there are
+ * Sentinels; what is refused is given a reason.
  */
 #include <stdint.h>
 #include <stdlib.h>

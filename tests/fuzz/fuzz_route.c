@@ -2,8 +2,9 @@
 /*
  * Request targets, origins and bodies from arbitrary bytes, through the router to a handler, without a connection.
  *
- * Input: a byte for method and version, then target, Origin, Content-Type and body, a line feed between them. Invariants: each request is answered
- * exactly once; what reaches a handler is valid UTF-8 without NUL; a login is never asked for on behalf of a foreign origin.
+ * Input: a byte for method and version, then target, Origin, Content-Type and body, a line feed between them.
+ * Invariants: each request is answered exactly once; what reaches a handler is valid UTF-8 without NUL; a login is
+ * never asked for on behalf of a foreign origin.
  */
 #include <stdint.h>
 #include <stdlib.h>

@@ -2,8 +2,8 @@
 /*
  * Whatever a message says comes out as one line of JSON, and is read back as what was said.
  *
- * Input: a byte that chooses the wire, then the text. Text that the edge refuses (invalid UTF-8, NUL) is passed over, as there.
- * Subject, sender, name and status carry the text too.
+ * Input: a byte that chooses the wire, then the text. Text that the edge refuses (invalid UTF-8, NUL) is passed over,
+ * as there. Subject, sender, name and status carry the text too.
  */
 #include <stdint.h>
 #include <stdlib.h>

@@ -2,8 +2,9 @@
 /*
  * UTF-8 checks on arbitrary bytes.
  *
- * Invariants: jansson, which has a check of its own, agrees about what is valid. What is printable is valid and has no ASCII
- * control bytes. Both checks hold for a text exactly if they hold for the two parts it is cut into between characters.
+ * Invariants: jansson, which has a check of its own, agrees about what is valid. What is printable is valid and has no
+ * ASCII control bytes. Both checks hold for a text exactly if they hold for the two parts it is cut into between
+ * characters.
  */
 #include <jansson.h>
 #include <stdint.h>

@@ -2,8 +2,8 @@
 /*
  * A WebSocket fed with arbitrary bytes in pieces. The first byte says how large the pieces are.
  *
- * Invariants: a message is never longer than the limit, and text is valid UTF-8; the end is told at most once and nothing comes after it; when the peer has
- * closed, the WebSocket is freed and all memory with it.
+ * Invariants: a message is never longer than the limit, and text is valid UTF-8; the end is told at most once and
+ * nothing comes after it; when the peer has closed, the WebSocket is freed and all memory with it.
  */
 #include <stdint.h>
 #include <stdlib.h>

@@ -2,8 +2,8 @@
 /*
  * Failing memory: lets a chosen allocation fail.
  *
- * Only for programs linked with -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc. The fake store's own allocations neither
- * fail nor count.
+ * Only for programs linked with -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc. The fake store's own allocations
+ * neither fail nor count.
  */
 #ifndef TESTS_LIB_FAILING_MEMORY_H
 #define TESTS_LIB_FAILING_MEMORY_H

@@ -2,8 +2,8 @@
 /*
  * A queue of calls over plain arrays.
  *
- * Each call has a `run` that takes effect and gathers its result, and an `answer` that hands that to `done`. What a call was
- * given and what it answers with lie in its scratch, a list of blocks freed with it.
+ * Each call has a `run` that takes effect and gathers its result, and an `answer` that hands that to `done`. What a
+ * call was given and what it answers with lie in its scratch, a list of blocks freed with it.
  */
 #include "lib/fake_store.h"
 

@@ -9,8 +9,8 @@
  * that needs more than that aborts.
  *
  * Another node that shares the log is played by the `…_elsewhere` calls: what it appends is in the log at once but
- * announced only by `fake_store_tail`, or before the next announcement of our own. Changes of users are announced with the next step,
- * before the answer, unless the test holds them back.
+ * announced only by `fake_store_tail`, or before the next announcement of our own. Changes of users are announced with
+ * the next step, before the answer, unless the test holds them back.
  */
 #ifndef TESTS_LIB_FAKE_STORE_H
 #define TESTS_LIB_FAKE_STORE_H
@@ -20,8 +20,8 @@
 
 struct fake_store;
 
-/* More than 0 while the store works for itself: a test that lets allocations fail leaves these alone. (Volatile because compilers know
- * that malloc changes no variable.) */
+/* More than 0 while the store works for itself: a test that lets allocations fail leaves these alone. (Volatile
+ * because compilers know that malloc changes no variable.) */
 extern volatile unsigned fake_store_busy;
 
 /* Tokens expire by `clock`, which outlives the store. Freed by the port's `close`. */
@@ -38,7 +38,8 @@ void fake_store_settle(struct fake_store *store);
 
 size_t fake_store_pending(const struct fake_store *store);
 
-/* If the oldest call asks for a page of a replay or for a user's threads: reads them now, to be answered with later. False: it is another call. */
+/* If the oldest call asks for a page of a replay or for a user's threads: reads them now, to be answered with later.
+ * False: it is another call. */
 bool fake_store_read_ahead(struct fake_store *store);
 
 /* The next call made fails with `err` and has no effect. */
@@ -74,7 +75,8 @@ void fake_store_send_elsewhere(struct fake_store *store, struct id thread, struc
 void fake_store_tail(struct fake_store *store);
 void fake_store_end_token_elsewhere(struct fake_store *store, struct id token);
 
-/* Before start: the store counts versions of users, those it has already included. Without it there is one node only. */
+/* Before start: the store counts versions of users, those it has already included. Without it there is one node
+ * only. */
 void fake_store_count_versions(struct fake_store *store);
 
 /* The last version; what another node that has announced all would give for a mark. */
@@ -104,7 +106,8 @@ const char *fake_store_leases(const struct fake_store *store);
 /* What the hub gave to start. */
 struct store_sink *fake_store_sink(struct fake_store *store);
 
-/* Loses all messages after `head`, changes of users that were not announced, and versions after `version` (0: none), and says so. */
+/* Loses all messages after `head`, changes of users that were not announced, and versions after `version` (0: none),
+ * and says so. */
 void fake_store_reset(struct fake_store *store, struct cursor head, int64_t version);
 
 #endif

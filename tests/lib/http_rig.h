@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A real HTTP server on a free port of 127.0.0.1, in this process, and raw clients for it. Both sides run on the test's thread: whoever waits for
- * something turns the loop until it has happened, at most RIG_PATIENCE_MS.
+ * A real HTTP server on a free port of 127.0.0.1, in this process, and raw clients for it. Both sides run on the test's
+ * thread: whoever waits for something turns the loop until it has happened, at most RIG_PATIENCE_MS.
  */
 #ifndef TESTS_LIB_HTTP_RIG_H
 #define TESTS_LIB_HTTP_RIG_H

@@ -10,7 +10,8 @@
  *     viewer_leave(&alice);
  *     hub_rig_fini(&rig);
  *
- * Turns happen only when a test asks for one. `hub_rig_fini` checks that nothing is left behind: users, threads, sessions, timers.
+ * Turns happen only when a test asks for one. `hub_rig_fini` checks that nothing is left behind: users, threads,
+ * sessions, timers.
  */
 #ifndef TESTS_LIB_HUB_RIG_H
 #define TESTS_LIB_HUB_RIG_H
@@ -26,8 +27,8 @@ struct rig {
     struct hub *hub;
 };
 
-/* Grace 10 s, tokens 1 h that end streams, 4 sessions per user, 2 streams per token, 4 members, 100 bytes of text, 50 of
- * attachments, no rate limits. */
+/* Grace 10 s, tokens 1 h that end streams, 4 sessions per user, 2 streams per token, 4 members, 100 bytes of text,
+ * 50 of attachments, no rate limits. */
 struct hub_options hub_rig_options(enum friends friends);
 
 /* A started hub after its first turn. */
@@ -89,8 +90,8 @@ void hub_rig_note_thread(void *ctx, enum err err, const struct thread_record *th
 
 /* --- viewers */
 
-/* What it was shown, as text with spaces between: `[+alice -bob/away"out"]` presences sorted by user, `alice:hi` a message,
- * `gap<5` a gap and the oldest cursor, `.` and `...` settled without and with more, `closed(no_token)`. */
+/* What it was shown, as text with spaces between: `[+alice -bob/away"out"]` presences sorted by user, `alice:hi` a
+ * message, `gap<5` a gap and the oldest cursor, `.` and `...` settled without and with more, `closed(no_token)`. */
 struct viewer {
     struct session session;
     struct rig *rig;

@@ -2,9 +2,9 @@
 /*
  * Harness: an open store, everything it said, and calls that wait for their answers.
  *
- * What a thread or a page holds is kept as text, so that a test can say `"alice* bob"` (a star marks an owner) and `"one|two"`.
- * The calls of the first kind return their error; of the second they insist on success. For what must not wait, use h->store's ops with
- * the harness as context and the on_* functions, then `settle`.
+ * What a thread or a page holds is kept as text, so that a test can say `"alice* bob"` (a star marks an owner) and
+ * `"one|two"`. The calls of the first kind return their error; of the second they insist on success. For what must not
+ * wait, use h->store's ops with the harness as context and the on_* functions, then `settle`.
  */
 #ifndef TESTS_STORE_HARNESS_H
 #define TESTS_STORE_HARNESS_H
@@ -173,7 +173,8 @@ struct message *draft(struct id id, struct id thread, const char *sender, const 
 /* Waits until the store has lost all messages up to `oldest` to retention. */
 void wait_for_oldest(struct harness *h, const char *user, struct cursor oldest);
 
-/* Zero is the place before everything, UINT64_MAX a place nobody has reached; other cursors are taken as they are given. */
+/* Zero is the place before everything, UINT64_MAX a place nobody has reached; other cursors are taken as they are
+ * given. */
 static inline struct cursor at(uint64_t major)
 {
     return (struct cursor){.major = major};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the tests of the Redis store share: their server, further nodes on it, and traffic that finds out what was lost or doubled.
+ * What the tests of the Redis store share: their server, further nodes on it, and traffic that finds out what was lost
+ * or doubled.
  */
 #ifndef TESTS_STORE_REDIS_RIG_H
 #define TESTS_STORE_REDIS_RIG_H
@@ -41,8 +42,8 @@ const char *announced(struct harness *h);
 /* Turns for so long, where nothing is to happen. */
 void turn_for(struct harness *h, int64_t ms);
 
-/* Waits until all changes of users so far have been told, and insists that what was told is `text`, of which only such changes may be left out
- * as the same user's later ones have overtaken. */
+/* Waits until all changes of users so far have been told, and insists that what was told is `text`, of which only
+ * such changes may be left out as the same user's later ones have overtaken. */
 void assert_user_events(struct harness *h, const char *text);
 
 /* Ends all connections but ours; `kind` is `normal` or `pubsub`. */
@@ -85,7 +86,8 @@ struct traffic *traffic_new(struct harness *h, struct id thread, const char *sen
 /* Goes on until so many have been acknowledged; some more are under way then. */
 void traffic_run(struct traffic *traffic, int done);
 
-/* Waits for those, sends again what has failed, and insists that `h` was told of each message that was ever sent exactly once. */
+/* Waits for those, sends again what has failed, and insists that `h` was told of each message that was ever sent
+ * exactly once. */
 void traffic_finish(struct traffic *traffic);
 
 /* The same for another node. */

@@ -2,7 +2,8 @@
 /*
  * Redis server: a real redis-server of this program's own, and plain commands to it that wait for their reply.
  *
- * It listens on a Unix socket in a directory that nobody else sees, and dies with this program. Commands are written as hiredis does it: "SET %s %b".
+ * It listens on a Unix socket in a directory that nobody else sees, and dies with this program. Commands are written as
+ * hiredis does it: "SET %s %b".
  */
 #ifndef TESTS_STORE_REDIS_SERVER_H
 #define TESTS_STORE_REDIS_SERVER_H
@@ -28,8 +29,8 @@ bool server_init(struct server *server, const char *name);
 /* Stops it and removes the directory; nothing to do without one. */
 void server_fini(struct server *server);
 
-/* Starts it and waits until it takes connections; `more` are further arguments ("--appendonly", "yes", NULL), or null. False: it did not
- * start, and why is printed. */
+/* Starts it and waits until it takes connections; `more` are further arguments ("--appendonly", "yes", NULL), or
+ * null. False: it did not start, and why is printed. */
 bool server_start(struct server *server, const char *const *more);
 
 /* A port of 127.0.0.1 that nobody listens on. */

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The conformance suite: what every store must do (core/store.h), as a list of cases that know nothing of the store behind the port.
+ * The conformance suite: what every store must do (core/store.h), as a list of cases that know nothing of the store
+ * behind the port.
  *
  *     static struct store_factory factory = {.open = ..., .wipe = ...};
  *     int main(void) { return suite_run(&factory, (struct cases){more_tests, count}); }
  *
- * Each case starts with a wiped, open store and a harness around it. Cases are in cases_*.c. They take cursors as they are given: what
- * numbers are in them is the store's affair.
+ * Each case starts with a wiped, open store and a harness around it. Cases are in cases_*.c. They take cursors as they
+ * are given: what numbers are in them is the store's affair.
  */
 #ifndef TESTS_STORE_SUITE_H
 #define TESTS_STORE_SUITE_H

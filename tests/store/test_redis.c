@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The Redis store: the conformance suite, and what is its own: the keys that others may rely on, several nodes, failures. */
+/* The Redis store: the conformance suite, and what is its own: the keys that others may rely on, several nodes,
+ * failures. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,8 +13,8 @@
 
 /* --- the factory ------------------------------------------------------------------------------------------------ */
 
-/* Signs of life and steps of retention come more often than in earnest, so that tests need not wait for them. Deadlines are long, for machines that
- * are busy; tests of deadlines set their own. */
+/* Signs of life and steps of retention come more often than in earnest, so that tests need not wait for them.
+ * Deadlines are long, for machines that are busy; tests of deadlines set their own. */
 enum { PULSE_MS = 100 };
 
 static enum err open_redis(struct store_factory *factory, struct loop *loop, const struct store_options *options,

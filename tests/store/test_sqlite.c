@@ -159,7 +159,8 @@ static void a_second_store_on_the_file_is_refused(void **state)
     assert_int_equal(open_file(&factory, h->loop, &h->options, &second), ERR_STORE);
 }
 
-/* The process starts while there is no store: one that is forked from a store's midst would inherit its locks without their holders. */
+/* The process starts while there is no store: one that is forked from a store's midst would inherit its locks
+ * without their holders. */
 static void a_second_process_is_refused(void **state)
 {
     struct harness *h = *state;
@@ -590,7 +591,8 @@ static void what_failed_to_become_durable_does_not_come_back(void **state)
     assert_int_equal(put_user(h, "ghost", ""), ERR_STORE);
     assert_true(faults_count() > failed);
     faults_set(FAULT_NONE);
-    /* The whole transaction lies in the write-ahead log now. The store opens its file anew, and it must not be there. */
+    /* The whole transaction lies in the write-ahead log now. The store opens its file anew, and it must not be
+     * there. */
     wait_until_ready(h);
     assert_ok(read_history(h, thread, "bob", at(0), 10));
     assert_buf(h->got.texts, "before");

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The servers that the official suites of engine.io-protocol (revisions 4 and 3) and socket.io-protocol expect, in one program:
+ * The servers that the official suites of engine.io-protocol (revisions 4 and 3) and socket.io-protocol expect, in one
+ * program:
  *
  *     /engine.io/   Engine.IO alone: every message comes back as it was sent
  *     /socket.io/   Socket.IO with the application in demo.c
  *
- * It listens on 127.0.0.1 and ::1, as localhost may be either, and prints `listening http ADDRESS` for each once it answers. SIGTERM and SIGINT end it.
+ * It listens on 127.0.0.1 and ::1, as localhost may be either, and prints `listening http ADDRESS` for each once it
+ * answers. SIGTERM and SIGINT end it.
  */
 #include <getopt.h>
 #include <signal.h>
@@ -84,8 +86,9 @@ static void read_arguments(struct suite *suite, int argc, char **argv)
 
 /* --- the echo server */
 
-/* The suites wait for the WebSocket to be open and only then for its first message. Where both come in one read the client they use tells of both in one go, and the message has
- * been missed. The answer to the handshake has left by now, the message has not. */
+/* The suites wait for the WebSocket to be open and only then for its first message. Where both come in one read the
+ * client they use tells of both in one go, and the message has been missed. The answer to the handshake has left by
+ * now, the message has not. */
 static void echo_open(struct engine_session *session unused_arg)
 {
     const struct timespec moment = {.tv_nsec = OPEN_PAUSE_MS * 1000000L};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Options: values of each kind, the file, -o, rules between options, what is said of errors, what is made of the table, and the command line. */
+/* Options: values of each kind, the file, -o, rules between options, what is said of errors, what is made of the
+ * table, and the command line. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Engine.IO without memory: each allocation on the way of a handshake, a message, a poll and an upgrade fails once. Whatever becomes of that session, what was asked is answered or
- * closed, the layer above is told of one end, nothing leaks, and the next one is served.
+ * Engine.IO without memory: each allocation on the way of a handshake, a message, a poll and an upgrade fails once.
+ * Whatever becomes of that session, what was asked is answered or closed, the layer above is told of one end, nothing
+ * leaks, and the next one is served.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -103,7 +104,8 @@ static void hall_close(struct hall *hall)
     rig_close(&hall->rig);
 }
 
-/* Turns without allocating on the client's side, until `ending` was received, the server has closed, or, after a failure, there was any answer. */
+/* Turns without allocating on the client's side, until `ending` was received, the server has closed, or, after a
+ * failure, there was any answer. */
 static bool turn_until(struct hall *hall, struct rig_client *client, const char *ending)
 {
     static char text[65536];
@@ -121,7 +123,8 @@ static bool turn_until(struct hall *hall, struct rig_client *client, const char 
     return false;
 }
 
-/* What is asked of a new session, or, where `first` is null, without one. `%s` in `request` is its sid, and bytes behind the request's end go along, a frame perhaps. */
+/* What is asked of a new session, or, where `first` is null, without one. `%s` in `request` is its sid, and bytes
+ * behind the request's end go along, a frame perhaps. */
 struct story {
     const char *first;
     const char *request;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Packets and payloads of Engine.IO: what is read, what is refused, and that what is written is what its clients read. */
+/* Packets and payloads of Engine.IO: what is read, what is refused, and that what is written is what its clients
+ * read. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,8 +16,8 @@
 #define BYTES(literal) ((struct span){(literal), sizeof(literal) - 1})
 #define SEP "\x1e"
 
-/* Puts a payload in one line: `4:hello` a text packet with its type, `4#0102` a binary one in hexadecimal, each followed by a bar; `!bad`, `!many`, `!memory` how it ended, if not
- * well. */
+/* Puts a payload in one line: `4:hello` a text packet with its type, `4#0102` a binary one in hexadecimal, each
+ * followed by a bar; `!bad`, `!many`, `!memory` how it ended, if not well. */
 static const char *read_all(struct engine_wire *wire, struct span body, bool is_binary, uint32_t packets_max)
 {
     static char line[4096];

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Engine.IO sessions as the layer above sees them: what it is told and in which order, what its messages become, the caps, and what happens while the loop sleeps. The wire itself is
- * looked at from outside in tests/system/engine.test.js.
+ * Engine.IO sessions as the layer above sees them: what it is told and in which order, what its messages become, the
+ * caps, and what happens while the loop sleeps. The wire itself is looked at from outside in
+ * tests/system/engine.test.js.
  */
 #include <setjmp.h>
 #include <stdarg.h>

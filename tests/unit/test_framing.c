@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Requests whose framing another server might read differently are refused, alone as a pure function and over a real connection, where
- * what follows them must never be read as a request.
+ * Requests whose framing another server might read differently are refused, alone as a pure function and over a real
+ * connection, where what follows them must never be read as a request.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Streams and upgrades leave libmicrohttpd with their socket. These tests pin what that rests on (the descriptor can be duplicated when the
- * head is out, MHD closes its copy, and no shutdown reaches the peer), so that another version of MHD cannot break it silently.
+ * Streams and upgrades leave libmicrohttpd with their socket. These tests pin what that rests on (the descriptor can be
+ * duplicated when the head is out, MHD closes its copy, and no shutdown reaches the peer), so that another version of
+ * MHD cannot break it silently.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * HTTP without memory: each allocation on the way of a request fails once. Whatever becomes of that request, it ends soon, nothing leaks, and the next
- * one is served.
+ * HTTP without memory: each allocation on the way of a request fails once. Whatever becomes of that request, it ends
+ * soon, nothing leaks, and the next one is served.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -144,7 +144,8 @@ static void cell_open(struct cell *cell)
     rig_open(&cell->rig, &limits, router);
 }
 
-/* Turns without allocating anything on the client's side. True: there was the whole answer, an end, or after a failure any answer. */
+/* Turns without allocating anything on the client's side. True: there was the whole answer, an end, or after a
+ * failure any answer. */
 static bool turn_until_answered(struct cell *cell, struct rig_client *client, const char *ending)
 {
     static char text[65536];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Without memory: the same life is lived again and again, each time with one allocation failing, until it is lived to its end
- * without reaching the chosen one. Nothing may crash or leak, and the hub must work afterwards.
+ * Without memory: the same life is lived again and again, each time with one allocation failing, until it is lived to
+ * its end without reaching the chosen one. Nothing may crash or leak, and the hub must work afterwards.
  */
 #include <setjmp.h>
 #include <stdarg.h>

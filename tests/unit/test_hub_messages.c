@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A message that is durable reaches every session of every member, once and in order, and only then its sender hears so. */
+/* A message that is durable reaches every session of every member, once and in order, and only then its sender hears
+ * so. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

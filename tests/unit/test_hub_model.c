@@ -10,9 +10,9 @@
  *    told it is lost;
  *  - each live client has been told how all its friends are;
  *  - every send that was acknowledged is in the log, and none is there twice.
- * With other nodes, users have sessions there as well, and clients come back with the mark of presence they hold, from here or from
- * there, where they were shown how everybody was. At times the store loses its place.
- * A failing run prints its seed; `MODEL_SEED=n` runs that one alone.
+ * With other nodes, users have sessions there as well, and clients come back with the mark of presence they hold, from
+ * here or from there, where they were shown how everybody was. At times the store loses its place. A failing run prints
+ * its seed; `MODEL_SEED=n` runs that one alone.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -216,7 +216,8 @@ static void come(struct model *model, struct client *client)
 {
     if (session_attached(&client->session) || client->joining)
         return;
-    /* Of two clients with marks, both between two sessions, the second may miss who has come into a thread: see session.c. */
+    /* Of two clients with marks, both between two sessions, the second may miss who has come into a thread: see
+     * session.c. */
     if (model->has_nodes && model->friends == FRIENDS_THREADS && client - model->clients >= USERS)
         return;
     if (model->has_nodes)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* One node among several: what others do arrives from the store, what is done here is told when the store says so, and the store may be
- * away, late, or not what it was. */
+/* One node among several: what others do arrives from the store, what is done here is told when the store says so,
+ * and the store may be away, late, or not what it was. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -238,7 +238,8 @@ static void messages_to_a_thread_out_of_memory_are_in_the_log(void **state)
     hub_rig_fini(&rig);
 }
 
-/* The answer to an opening and the news of a thread cross: in whichever order they were asked, the user ends up in it. */
+/* The answer to an opening and the news of a thread cross: in whichever order they were asked, the user ends up in
+ * it. */
 static void joining_while_being_opened_is_not_lost(void **state)
 {
     (void)state;

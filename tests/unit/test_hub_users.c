@@ -338,7 +338,8 @@ static void note_err(void *ctx, enum err err)
     *(enum err *)ctx = err;
 }
 
-/* The store takes no call after `close`, and answers to earlier ones may come after it: nothing may follow from them. */
+/* The store takes no call after `close`, and answers to earlier ones may come after it: nothing may follow from
+ * them. */
 static void nothing_is_asked_of_the_store_after_the_end(void **state)
 {
     (void)state;

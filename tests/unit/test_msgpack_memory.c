@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Broadcasts and messages between nodes, with each allocation failing in turn: an error, and nothing lost or half done. */
+/* Broadcasts and messages between nodes, with each allocation failing in turn: an error, and nothing lost or half
+ * done. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

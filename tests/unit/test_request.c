@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a handler reads of a request: fields of forms, JSON bodies and queries alike, headers, and the forms of an answer. */
+/* What a handler reads of a request: fields of forms, JSON bodies and queries alike, headers, and the forms of an
+ * answer. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The HTTP server over real sockets: answers at once and later, keep-alive, pipelining, limits, deadlines, half-closed clients, draining and closing. */
+/* The HTTP server over real sockets: answers at once and later, keep-alive, pipelining, limits, deadlines,
+ * half-closed clients, draining and closing. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -189,7 +190,8 @@ static void an_answer_may_come_later_and_what_was_pipelined_waits_for_it(void **
     rig_close(&desk.rig);
 }
 
-/* MHD left alone would spin while a request waits: MHD_get_timeout says 0 for a connection that neither reads nor writes. */
+/* MHD left alone would spin while a request waits: MHD_get_timeout says 0 for a connection that neither reads nor
+ * writes. */
 static void a_waiting_request_costs_no_time(void **state)
 {
     (void)state;

@@ -117,7 +117,8 @@ static bool has_message(void *ctx)
     return ((struct booth *)ctx)->messages;
 }
 
-/* Opens a WebSocket, with `more` sent in the same segment as the handshake; what comes later is at the end of client->text. */
+/* Opens a WebSocket, with `more` sent in the same segment as the handshake; what comes later is at the end of
+ * client->text. */
 static void booth_connect(struct booth *booth, const char *more, size_t more_len)
 {
     char text[2048];

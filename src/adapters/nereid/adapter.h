@@ -28,7 +28,8 @@ extern const struct http_header stream_headers[];
 /* When to come back after hub_attach or hub_may_attach has refused; 0: nobody can say. */
 unsigned session_retry_s(enum err err);
 
-/* Opens the caller as a user of the hub for `work`, which gets the request back; on failure the request is answered here. */
+/* Opens the caller as a user of the hub for `work`, which gets the request back; on failure the request is answered
+ * here. */
 struct call {
     struct nereid *nereid;
     struct request *req;
@@ -36,7 +37,8 @@ struct call {
     void (*work)(struct call *call);
 };
 
-/* `size` bytes, of which the first are a struct call, zeroed and handed to `work`; `work` or what follows ends with one of the call_… below. */
+/* `size` bytes, of which the first are a struct call, zeroed and handed to `work`; `work` or what follows ends with
+ * one of the call_… below. */
 void call_begin(struct nereid *nereid, struct request *req, size_t size, void (*work)(struct call *call));
 
 /* Lets the user go and frees the call; the request has been answered or handed on. */
@@ -49,7 +51,8 @@ void call_fail(struct call *call, enum err err, unsigned retry_after_s);
 /* Answers with what was written as JSON, which is freed. */
 void reply_buf(struct request *req, struct buf *take_body);
 
-/* Reads fields one after the other and remembers the first that is wrong; after that nothing is read, and targets stay as they are. */
+/* Reads fields one after the other and remembers the first that is wrong; after that nothing is read, and targets
+ * stay as they are. */
 struct reader {
     struct request *req;
     enum err err;      /* OK so far */
@@ -78,7 +81,8 @@ void read_show(struct reader *in, enum show *show);
 /* How stanzas are to be written for this request: `dialect`, or as configured. */
 void read_style(struct reader *in, const struct nereid *nereid, struct stanza_style *style);
 
-/* How the caller attaches: `since` or the Last-Event-ID header, with the presence mark that polls add, and the token, which is put at `token`. */
+/* How the caller attaches: `since` or the Last-Event-ID header, with the presence mark that polls add, and the
+ * token, which is put at `token`. */
 void read_attach(struct reader *in, struct attach *attach, struct id *token);
 
 /* --- handlers, each in the file of its name */

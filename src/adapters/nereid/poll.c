@@ -2,8 +2,9 @@
 /*
  * Long polls: the feed one envelope at a time.
  *
- * A poll is a session that lives until there is something to say, or the wait is over. Presence has no place in the log, so the cursor that
- * a poll hands out is followed by a presence mark: a client that comes back with an old mark is told how everybody is.
+ * A poll is a session that lives until there is something to say, or the wait is over. Presence has no place in the
+ * log, so the cursor that a poll hands out is followed by a presence mark: a client that comes back with an old mark is
+ * told how everybody is.
  */
 #include <inttypes.h>
 #include <stdlib.h>

@@ -2,8 +2,9 @@
 /*
  * The probe: timed marks on a stream, by which a client finds out what lies between.
  *
- * Marks that come as they are sent: streams pass. Marks that come in lumps: a hop holds back so many bytes. All at the end: a hop waits for the end.
- * Each mark is one line, `{"mark":1,"of":5,"timestamp":…,"pad":"…"}`; the last is followed by the end of the stream.
+ * Marks that come as they are sent: streams pass. Marks that come in lumps: a hop holds back so many bytes. All at the
+ * end: a hop waits for the end. Each mark is one line, `{"mark":1,"of":5,"timestamp":…,"pad":"…"}`; the last is
+ * followed by the end of the stream.
  */
 #include <stdlib.h>
 #include <utlist.h>

@@ -4,8 +4,8 @@
  *
  *     request ─> user opened ─> [show, status set] ─> head sent ─> feed = socket + session ─> peer goes, or the hub ends it
  *
- * All errors that can be known are answered before the head goes out. What a feed sends is shared bytes (wire.h); a feed
- * itself holds nothing but its place.
+ * All errors that can be known are answered before the head goes out. What a feed sends is shared bytes (wire.h); a
+ * feed itself holds nothing but its place.
  */
 #include <stdlib.h>
 

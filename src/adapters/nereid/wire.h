@@ -25,10 +25,12 @@ struct wire {
 /* The slots an adapter must reserve (event_reserve_wires). */
 enum { WIRE_SLOTS = WIRE_FORMAT_COUNT * DIALECT_COUNT * 2 + DIALECT_COUNT };
 
-/* The event in this format, framed; cached in the event at `first_slot` onward. Borrowed from the event; null: no memory. */
+/* The event in this format, framed; cached in the event at `first_slot` onward. Borrowed from the event; null: no
+ * memory. */
 struct blob *wire_event(const struct wire *wire, struct event *event, unsigned first_slot) must_check;
 
-/* The event's stanzas alone, separated by commas, for an envelope that is put together elsewhere. Borrowed; null: no memory. */
+/* The event's stanzas alone, separated by commas, for an envelope that is put together elsewhere. Borrowed; null: no
+ * memory. */
 struct blob *wire_stanzas(const struct stanza_style *style, struct event *event, unsigned first_slot) must_check;
 
 /* The following return a new reference, framed, or null without memory. */

@@ -2,8 +2,8 @@
 /*
  * Sessions: the table, the caps, what is sent, how they end.
  *
- * A message to a client that polls waits until the end of the turn, so that all that came in one turn goes out in one answer. What ends during a
- * turn is freed at its end, when no caller can refer to it any more.
+ * A message to a client that polls waits until the end of the turn, so that all that came in one turn goes out in one
+ * answer. What ends during a turn is freed at its end, when no caller can refer to it any more.
  */
 #include "adapters/socketio/engine_inside.h"
 
@@ -337,7 +337,8 @@ static void answer_ping(struct engine_session *session)
         end_unsent(session, err);
 }
 
-/* A poll that waits gets a noop, and so does one that was sent before this on another connection and is read behind it, in the same turn. */
+/* A poll that waits gets a noop, and so does one that was sent before this on another connection and is read behind
+ * it, in the same turn. */
 static void take_close(struct engine_session *session)
 {
     if (session->line || session->poll) {

@@ -5,8 +5,9 @@
  *     GET path/ ─> handshake ─> ops->open ─> ops->message … ─> ops->close ─> ops->free
  *                                  └ a session: first polling or WebSocket, perhaps later upgraded to WebSocket
  *
- * A session is one client, told by its `sid`, which is as secret as a password. What is sent to it is queued as WebSocket frames, whatever its transport: so the
- * same bytes serve all clients; a poll's answer is made from the frames' payloads. Loop thread only.
+ * A session is one client, told by its `sid`, which is as secret as a password. What is sent to it is queued as
+ * WebSocket frames, whatever its transport: so the same bytes serve all clients; a poll's answer is made from the
+ * frames' payloads. Loop thread only.
  */
 #ifndef SOCKETIO_ENGINE_H
 #define SOCKETIO_ENGINE_H
@@ -79,7 +80,8 @@ struct engine_queue {
     uint32_t paced_bytes; /* of what was queued as `paced` */
 };
 
-/* To be the first member of the upper layer's object. Fields belong to the engine, others only read them through the calls below. */
+/* To be the first member of the upper layer's object. Fields belong to the engine, others only read them through the
+ * calls below. */
 struct engine_session {
     struct engine *engine;
     struct visitor *visitor;            /* owned */
@@ -116,10 +118,12 @@ struct engine_ops {
     /* All that was queued has left, after something was sent `paced`. */
     void (*drained)(struct engine_session *session);
 
-    /* It is over, whoever ended it (engine_close included: then it comes from inside that call). Nothing can be sent any more. Exactly once. */
+    /* It is over, whoever ended it (engine_close included: then it comes from inside that call). Nothing can be sent
+     * any more. Exactly once. */
     void (*close)(struct engine_session *session, enum engine_end why);
 
-    /* Nothing refers to it any more; the engine frees the memory after this. Exactly once, last, not from inside a call of the engine. */
+    /* Nothing refers to it any more; the engine frees the memory after this. Exactly once, last, not from inside a
+     * call of the engine. */
     void (*free)(struct engine_session *session);
 };
 
@@ -145,8 +149,9 @@ struct engine *engine_new(const struct engine_options *options, const struct eng
 /* Mounts the path, with and without its last slash. ERR_NO_MEMORY: nothing was mounted. */
 enum err engine_mount(struct engine *engine, struct router *router) must_check;
 
-/* Many nodes: a sid begins with ENGINE_NODE_LEN characters that name this process (drawn once, the other 20 are random). A poll or POST whose sid is of another is offered to
- * `relay`, which takes it, to be answered by what that node says, or returns false: 400, "Session ID unknown". WebSockets are not relayed. */
+/* Many nodes: a sid begins with ENGINE_NODE_LEN characters that name this process (drawn once, the other 20 are
+ * random). A poll or POST whose sid is of another is offered to `relay`, which takes it, to be answered by what that
+ * node says, or returns false: 400, "Session ID unknown". WebSockets are not relayed. */
 enum { ENGINE_NODE_LEN = 4 };
 const char *engine_node(const struct engine *engine); /* with a NUL */
 void engine_set_relay(struct engine *engine, bool (*relay)(void *ctx, struct span node, struct exchange *exchange),
@@ -166,15 +171,18 @@ const char *engine_sid(const struct engine_session *session);
 enum engine_revision engine_session_revision(const struct engine_session *session);
 const struct visitor *engine_visitor(const struct engine_session *session);
 
-/* Whether what is sent now leaves at once, or at the end of the turn: a WebSocket with nothing queued, or a poll that waits. For volatile messages. */
+/* Whether what is sent now leaves at once, or at the end of the turn: a WebSocket with nothing queued, or a poll
+ * that waits. For volatile messages. */
 bool engine_is_writable(const struct engine_session *session);
 
-/* A message as it is queued: a whole WebSocket frame. To be made once and shared by all sessions, binary ones by those of one revision. Null: no memory. */
+/* A message as it is queued: a whole WebSocket frame. To be made once and shared by all sessions, binary ones by
+ * those of one revision. Null: no memory. */
 struct blob *engine_text(struct span message) must_check;
 struct blob *engine_binary(enum engine_revision revision, struct span data) must_check;
 
-/* Queues a message; the reference stays the caller's. A session whose queue would exceed its cap ends (ENGINE_SLOW_READER, ops->close comes from inside); one that
- * is over takes nothing. `paced`: for what its sender paces by itself by ops->drained; the cap does not apply. */
+/* Queues a message; the reference stays the caller's. A session whose queue would exceed its cap ends
+ * (ENGINE_SLOW_READER, ops->close comes from inside); one that is over takes nothing. `paced`: for what its sender
+ * paces by itself by ops->drained; the cap does not apply. */
 void engine_send(struct engine_session *session, struct blob *framed, bool paced);
 
 /* Ends it: what is queued leaves, then a close packet or frame. */

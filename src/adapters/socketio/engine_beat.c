@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Heartbeats. In revision 4 we ping, and the client has ping_timeout to answer; in revisions 3 and 2 the client pings, and has interval and timeout together since its last
- * packet.
+ * Heartbeats. In revision 4 we ping, and the client has ping_timeout to answer; in revisions 3 and 2 the client pings,
+ * and has interval and timeout together since its last packet.
  *
- * When a client's time is over, what it has sent may already be here, unread: timers come before I/O in a turn. So the session goes on for a turn (GRACE_TURN), or for as long as
- * the loop had slept when it slept too long, and many have to be read; a poll that comes meanwhile does not count, and is refused when the session ends. Only where so much was slept that
- * the client has had less than half of its time, perhaps because the ping left late, it gets its time once more (GRACE_STALL).
+ * When a client's time is over, what it has sent may already be here, unread: timers come before I/O in a turn. So the
+ * session goes on for a turn (GRACE_TURN), or for as long as the loop had slept when it slept too long, and many have
+ * to be read; a poll that comes meanwhile does not count, and is refused when the session ends. Only where so much was
+ * slept that the client has had less than half of its time, perhaps because the ping left late, it gets its time once
+ * more (GRACE_STALL).
  *
- * A client of the old revisions who polls has had a whole timeout more than it needs: for it the end is the end, if the loop has not slept.
+ * A client of the old revisions who polls has had a whole timeout more than it needs: for it the end is the end, if the
+ * loop has not slept.
  */
 #include <time.h>
 

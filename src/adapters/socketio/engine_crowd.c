@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* How many sessions each address has; an address is an IPv4 address, or a /64 of IPv6, which is what one customer gets. */
+/* How many sessions each address has; an address is an IPv4 address, or a /64 of IPv6, which is what one customer
+ * gets. */
 #include <arpa/inet.h>
 #include <stdlib.h>
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Exchange: something asked over HTTP and to be answered once, wherever it came from: a request of ours, or one that another node has passed on.
+ * Exchange: something asked over HTTP and to be answered once, wherever it came from: a request of ours, or one that
+ * another node has passed on.
  *
  *     made by its owner ─> engine ─> ops->watch (perhaps) ─> ops->reply, once ─> gone
  *
@@ -27,7 +28,8 @@ struct exchange_ops {
     /* Answers, and frees the exchange. Not from inside `watch`. */
     void (*reply)(struct exchange *exchange, const struct exchange_answer *answer);
 
-    /* Calls `gone(ctx)` at most once if the peer goes away before the reply, never from inside. The reply must still be given, in `gone` or later. */
+    /* Calls `gone(ctx)` at most once if the peer goes away before the reply, never from inside. The reply must still
+     * be given, in `gone` or later. */
     void (*watch)(struct exchange *exchange, void (*gone)(void *ctx), void *ctx);
 };
 

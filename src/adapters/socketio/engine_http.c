@@ -2,8 +2,9 @@
 /*
  * Requests: who may, the handshake, errors.
  *
- * What makes a session is checked in the order in which Engine.IO's own server does it; the session counts against the caps from the moment it is admitted, although a WebSocket's handshake ends only in a later
- * turn. A call is a request on its way through all this, and the exchange that its session may keep.
+ * What makes a session is checked in the order in which Engine.IO's own server does it; the session counts against the
+ * caps from the moment it is admitted, although a WebSocket's handshake ends only in a later turn. A call is a request
+ * on its way through all this, and the exchange that its session may keep.
  */
 #include <stdlib.h>
 
@@ -247,7 +248,8 @@ static bool read_revision(const struct engine *engine, struct span eio, enum eng
     return false;
 }
 
-/* JSONP is a script that any page may fetch, with whatever the browser adds by itself; so it is for nobody who is known by a login. */
+/* JSONP is a script that any page may fetch, with whatever the browser adds by itself; so it is for nobody who is
+ * known by a login. */
 static bool may_use_jsonp(const struct call *call, enum engine_refusal *ret_refusal)
 {
     const struct caller *caller = request_caller(call->req);

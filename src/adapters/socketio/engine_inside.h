@@ -56,12 +56,14 @@ struct engine {
 /* `len` bytes, a multiple of three and at most 15, from the system's random source, as base64url with NUL. */
 void engine_draw_text(char *text, size_t len);
 
-/* Room for one more session of this address. ERR_SHUTTING_DOWN; ERR_TOO_MANY_SESSIONS: there are as many as there may be; ERR_TOO_MANY: of this address;
- * ERR_NO_MEMORY. To be given back by engine_dismiss, which a session does at its end. */
+/* Room for one more session of this address. ERR_SHUTTING_DOWN; ERR_TOO_MANY_SESSIONS: there are as many as there
+ * may be; ERR_TOO_MANY: of this address; ERR_NO_MEMORY. To be given back by engine_dismiss, which a session does at
+ * its end. */
 enum err engine_admit(struct engine *engine, struct span address) must_check;
 void engine_dismiss(struct engine *engine, struct span address);
 
-/* An open session that was admitted, in the table, with neither poll nor line, nothing sent yet. Null: no memory; nothing was taken. */
+/* An open session that was admitted, in the table, with neither poll nor line, nothing sent yet. Null: no memory;
+ * nothing was taken. */
 struct engine_session *session_new(struct engine *engine, enum engine_revision revision,
                                    struct visitor *take_visitor) must_check;
 
@@ -71,14 +73,15 @@ void session_open(struct engine_session *session);
 /* Null: there is none. */
 struct engine_session *session_find(const struct engine *engine, struct span sid);
 
-/* What a packet of the client means, but for those of the upgrade. The session may be over after this. ERR_BAD_REQUEST: it was one that a client does not send, and the session is
- * over. */
+/* What a packet of the client means, but for those of the upgrade. The session may be over after this.
+ * ERR_BAD_REQUEST: it was one that a client does not send, and the session is over. */
 enum err session_take(struct engine_session *session, const struct engine_packet *packet);
 
 /* Queues a frame. Errors as conn_send. */
 enum err session_push(struct engine_session *session, struct blob *frame, bool paced) must_check;
 
-/* Ends it at once, if it is not over: what is queued is dropped, a poll that waits is answered, WebSockets are closed, ops->close is called. */
+/* Ends it at once, if it is not over: what is queued is dropped, a poll that waits is answered, WebSockets are
+ * closed, ops->close is called. */
 void session_over(struct engine_session *session, enum engine_end why);
 
 /* The last part of any end; transports have been told. */
@@ -128,7 +131,8 @@ enum engine_refusal {
 
 void exchange_refuse(struct exchange *exchange, enum engine_refusal refusal);
 
-/* Whether an identification that failed with `err` leaves the caller nobody, which is for the application to judge: there were no credentials. With wrong ones one is refused. */
+/* Whether an identification that failed with `err` leaves the caller nobody, which is for the application to judge:
+ * there were no credentials. With wrong ones one is refused. */
 bool caller_is_nobody(const struct request *req, enum err err);
 
 /* --- engine_poll.c */

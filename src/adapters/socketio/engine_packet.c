@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Lengths in UTF-16 code units are found by walking over the text: four bytes of UTF-8 are two units, any other character is one.
+ * Lengths in UTF-16 code units are found by walking over the text: four bytes of UTF-8 are two units, any other
+ * character is one.
  *
- * Clients of Socket.IO 1.x encode text to UTF-8, take its bytes for characters and send these as UTF-8. Nothing but the text tells: where all characters are bytes, and those
- * are valid UTF-8 with some that is not ASCII, it is taken for that. A client of 2.x who sends just such text is misread.
+ * Clients of Socket.IO 1.x encode text to UTF-8, take its bytes for characters and send these as UTF-8. Nothing but the
+ * text tells: where all characters are bytes, and those are valid UTF-8 with some that is not ASCII, it is taken for
+ * that. A client of 2.x who sends just such text is misread.
  */
 #include "adapters/socketio/engine_packet.h"
 

@@ -8,7 +8,8 @@
  *         revisions 3, 2    6:4hello6:b4AQID                 lengths in UTF-16 code units
  *                           00 06 ff 34… 01 04 ff 04 01 02 03  or, where one is binary, lengths in bytes
  *
- * Text that comes in is checked: data of a text packet is valid UTF-8 if what it is read from was, and payloads are checked here.
+ * Text that comes in is checked: data of a text packet is valid UTF-8 if what it is read from was, and payloads are
+ * checked here.
  */
 #ifndef SOCKETIO_ENGINE_PACKET_H
 #define SOCKETIO_ENGINE_PACKET_H
@@ -60,8 +61,8 @@ void engine_room_fini(struct engine_room *room);
 
 /* --- packets, as WebSocket frames carry them */
 
-/* Reads the payload of a frame. The data lives as long as `frame`, or until `room` is used again. ERR_BAD_REQUEST: it is empty, its type is unknown, or its base64
- * is none; ERR_NO_MEMORY. */
+/* Reads the payload of a frame. The data lives as long as `frame`, or until `room` is used again. ERR_BAD_REQUEST:
+ * it is empty, its type is unknown, or its base64 is none; ERR_NO_MEMORY. */
 enum err engine_packet_read(enum engine_revision revision, struct span frame, bool is_text, struct engine_room *room,
                             struct engine_packet *ret_packet) must_check;
 
@@ -76,12 +77,13 @@ struct engine_payload {
     struct engine_room room;
 };
 
-/* Begins to read a body, `is_binary` in the binary form. `wire` outlives it. ERR_BAD_REQUEST: the body is empty, or text and not UTF-8, or the revision has no binary form; then there is
- * nothing to be given back. */
+/* Begins to read a body, `is_binary` in the binary form. `wire` outlives it. ERR_BAD_REQUEST: the body is empty, or
+ * text and not UTF-8, or the revision has no binary form; then there is nothing to be given back. */
 enum err engine_payload_begin(struct engine_payload *payload, struct engine_wire *wire, struct span body,
                               bool is_binary, uint32_t packets_max) must_check;
 
-/* The next packet, whose data lives until the next call. False: there is none; *ret_err is OK at the end, else ERR_BAD_REQUEST, ERR_TOO_MANY (packets), ERR_NO_MEMORY. */
+/* The next packet, whose data lives until the next call. False: there is none; *ret_err is OK at the end, else
+ * ERR_BAD_REQUEST, ERR_TOO_MANY (packets), ERR_NO_MEMORY. */
 bool engine_payload_next(struct engine_payload *payload, struct engine_packet *ret_packet,
                          enum err *ret_err) must_check;
 
@@ -108,7 +110,8 @@ void engine_piece_as_text(struct buf *out, enum engine_revision revision, struct
 
 size_t utf16_len(struct span text);
 
-/* How many bytes are `units` code units from the start. False: there are not as many, or the last one is half of a character. */
+/* How many bytes are `units` code units from the start. False: there are not as many, or the last one is half of a
+ * character. */
 bool utf16_take(struct span text, size_t units, size_t *ret_len) must_check;
 
 /* --- JSONP */
@@ -116,7 +119,8 @@ bool utf16_take(struct span text, size_t units, size_t *ret_len) must_check;
 /* Writes the script that hands `payload` to the callback `j`, of which only the digits are taken, and at most ten. */
 void engine_jsonp_write(struct buf *out, struct span j, struct span payload);
 
-/* Undoes what the client has done to a payload before it was put into a form: `\n` is a newline, `\\n` is `\n`. Returns the new length. */
+/* Undoes what the client has done to a payload before it was put into a form: `\n` is a newline, `\\n` is `\n`.
+ * Returns the new length. */
 size_t engine_jsonp_restore(char *text, size_t len);
 
 #endif

@@ -2,9 +2,10 @@
 /*
  * The transport of GET and POST: one GET waits until there is something to say, each POST brings a payload.
  *
- * A poll is answered at the end of the turn in which something was queued, or at once where something is there already. While a session is being upgraded a poll that
- * waits gets a noop, so that the client can go on with the upgrade, and one that comes is held a moment: what may come first is the end of the upgrade, sent before the poll on
- * another connection.
+ * A poll is answered at the end of the turn in which something was queued, or at once where something is there already.
+ * While a session is being upgraded a poll that waits gets a noop, so that the client can go on with the upgrade, and
+ * one that comes is held a moment: what may come first is the end of the upgrade, sent before the poll on another
+ * connection.
  */
 #include <stdlib.h>
 

@@ -136,8 +136,8 @@ static enum err move_queue(struct engine_session *session)
     return err;
 }
 
-/* A client does not end the upgrade before its last poll was answered. So one that waits was sent after the end, on another connection that was read before this one, and is
- * refused like all that come now. */
+/* A client does not end the upgrade before its last poll was answered. So one that waits was sent after the end, on
+ * another connection that was read before this one, and is refused like all that come now. */
 static void finish_upgrade(struct line *line)
 {
     struct engine_session *session = line->session;

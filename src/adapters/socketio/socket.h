@@ -77,7 +77,8 @@ struct app {
      * Null: sockets of this namespace always start over. */
     void (*recovered)(struct socket *socket, void *state);
 
-    /* The transport has taken all that was queued, after something was sent by socket_emit_paced; it may come at other times, too. May be null. */
+    /* The transport has taken all that was queued, after something was sent by socket_emit_paced; it may come at
+     * other times, too. May be null. */
     void (*drained)(struct socket *socket, void *state);
 
     /* Whether a socket that is in the room may hear what is said there: asked for each socket at each broadcast to a
