@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the official socket.io-protocol suite expects of the server under test (PROTOCOLS section 4), in the namespaces
+ * What the official socket.io-protocol suite expects of the server under test, in the namespaces
  * `/` and `/custom`:
  *
  *     connected         gets `auth` with what came with CONNECT, or {}; a moment later, for the suite loses the second

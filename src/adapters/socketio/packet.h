@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Packets of Socket.IO's revisions 5 and 4, which Engine.IO carries as messages (PROTOCOLS section 2). Pure functions.
+ * Packets of the Socket.IO protocol, revisions 5 and 4, which Engine.IO carries as messages. Pure functions.
  *
  *     <type>[<attachments>-][<namespace>,][<ack id>][<JSON>]        52-/max,7["picture",{"_placeholder":true,"num":0},…]
  *

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Connection state recovery (PROTOCOLS section 2): a client whose connection was lost finds its socket as it was, and
+ * Connection state recovery: a client whose connection was lost finds its socket as it was, and
  * gets what was said meanwhile.
  *
  *     connected ── lost ──> waiting, at most options.recovery_ms ── CONNECT with pid and offset ──> connected

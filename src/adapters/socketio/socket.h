@@ -8,7 +8,7 @@
  * Several may share a namespace; an event goes to each of them that has its name in its table; nobody having it is no
  * error.
  *
- * Connection state recovery (PROTOCOLS section 2) where the options have it, for namespaces all of whose applications
+ * Connection state recovery where the options have it, for namespaces all of whose applications
  * have `recovered`: a socket whose connection is lost is disconnected as any other, and nobody is shown it or can send
  * to it; but it keeps its state, and is kept in its rooms' books. What is said to them is kept as well, and given to
  * the client if it comes back in time as the same user. What was sent to the socket after `disconnected` is not: it
