@@ -59,7 +59,7 @@ describe('emitters', () => {
         ['4', 'websocket'],
         ['3.1', 'polling'],
         ['2.5', 'polling'],
-        ['1.7', 'websocket'],
+        ['1.7', 'polling'],
         ['0.9', 'websocket'],
       ])
         clients.push(await connect(nodes[clients.length % 2], { version, transport }));
