@@ -227,7 +227,10 @@ struct shard {
     struct MHD_Daemon *daemon;
     struct watch *watch; /* of MHD's epoll descriptor */
     size_t client_count;
-    bool due; /* MHD has something to do, and it is in server->due */
+    bool due;          /* MHD has something to do, and it is in server->due */
+    struct timer rest; /* until MHD runs again, where it has run in vain */
+    unsigned vain;     /* runs, one upon another, that MHD wanted and in which it had nothing to tell */
+    bool told;         /* MHD has told something since the last run */
     struct shard *next_due;
     struct shard *next; /* of the server */
 };

@@ -44,6 +44,7 @@ static void hide_query(const char *target)
 void *intake_target(void *server unused_arg, const char *target, struct MHD_Connection *connection)
 {
     struct client *client = client_of(connection);
+    client->shard->told = true;
     struct request *req = request_new(client, span_of(target));
     hide_query(target);
     client_begins(client);
@@ -260,6 +261,7 @@ enum MHD_Result intake_call(void *server unused_arg, struct MHD_Connection *conn
     struct request *req = *ctx;
     if (!req)
         return MHD_NO;
+    req->client->shard->told = true;
     if (req->phase == PHASE_HEAD) {
         take_head(req, connection, url, method, version);
         return req->answered ? queue_answer(req, connection) : MHD_YES;
@@ -284,6 +286,7 @@ void intake_completed(void *server_, struct MHD_Connection *connection unused_ar
     if (!req)
         return;
     struct client *client = req->client;
+    client->shard->told = true;
     client->req = NULL;
     client_idles(client);
     watch_close(req->watch);

@@ -5,6 +5,9 @@
  * MHD works only inside MHD_run, which is called from one place, at the end of a turn, if there is a reason. Its epoll
  * descriptor being readable is one; the others are things MHD itself does not wake up for: a new connection, a resumed
  * one, the end of an upgrade, and whatever it left for the next call (MHD_get_timeout says 0).
+ *
+ * MHD 0.9.75 says 0 without end where a connection's buffer is full of what it can do nothing with, such as an endless
+ * extension of a chunk. So after some runs in which it has told nothing, it gets a rest between two of them.
  */
 #include <stdarg.h>
 #include <stdlib.h>
@@ -15,6 +18,8 @@
 
 enum {
     RUNS_TO_CLOSE = 100,
+    RUNS_IN_VAIN = 64,
+    REST_MS = 5,
     CONNECTIONS_MAX = 1 << 30, /* the limit is io/peer.h's */
     POOL_EXTRA = 8192          /* for MHD's own records of the header lines, and the answer's head */
 };
@@ -69,13 +74,32 @@ static void on_readable(void *ctx)
     shard_due(ctx);
 }
 
+static void on_rested(struct timer *timer)
+{
+    shard_due(container_of(timer, struct shard, rest));
+}
+
+/* MHD wants to run again. */
+static void run_again(struct shard *shard)
+{
+    struct loop *loop = shard->server->loop;
+    shard->vain = shard->told ? 0 : shard->vain + 1;
+    shard->told = false;
+    if (shard->vain < RUNS_IN_VAIN)
+        shard_due(shard);
+    else
+        timer_set(loop_timers(loop), &shard->rest, loop_now_ms(loop) + REST_MS);
+}
+
 void shard_run(struct shard *shard)
 {
     MHD_UNSIGNED_LONG_LONG wait_ms;
     shard->due = false;
     (void)MHD_run(shard->daemon);
     if (MHD_get_timeout(shard->daemon, &wait_ms) == MHD_YES && wait_ms == 0)
-        shard_due(shard);
+        run_again(shard);
+    else
+        shard->vain = 0;
 }
 
 /* --- opening and closing --- */
@@ -119,17 +143,20 @@ struct shard *shard_open(struct http_server *server)
     if (!shard)
         return NULL;
     shard->server = server;
-    shard->daemon = start_daemon(server);
+    if (timer_init(loop_timers(server->loop), &shard->rest, on_rested) == OK)
+        shard->daemon = start_daemon(server);
     if (shard->daemon && watch_daemon(shard))
         return shard;
     if (shard->daemon)
         MHD_stop_daemon(shard->daemon);
+    timer_fini(loop_timers(server->loop), &shard->rest);
     free(shard);
     return NULL;
 }
 
 void shard_close(struct shard *shard)
 {
+    timer_fini(loop_timers(shard->server->loop), &shard->rest);
     watch_close(shard->watch);
     for (int i = 0; i < RUNS_TO_CLOSE && shard->client_count; i++)
         (void)MHD_run(shard->daemon);

@@ -211,6 +211,26 @@ static void a_waiting_request_costs_no_time(void **state)
     rig_close(&desk.rig);
 }
 
+/* libmicrohttpd cannot use what is in its buffer then, and would run on and on. */
+static void an_endless_extension_of_a_chunk_costs_no_time(void **state)
+{
+    (void)state;
+    struct desk desk;
+    struct http_limits limits = rig_limits();
+    static char bytes[1 << 16];
+    limits.request_ms = 1000;
+    desk_open(&desk, &limits);
+    struct rig_client *client = rig_connect(&desk.rig);
+    rig_send(&desk.rig, client, "POST /length HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n4;");
+    memset(bytes, 'x', sizeof(bytes));
+    rig_send_bytes(&desk.rig, client, bytes, sizeof(bytes));
+    rig_pass(&desk.rig, 50);
+    clock_t before = clock();
+    rig_pass(&desk.rig, 300);
+    assert_true(clock() - before < CLOCKS_PER_SEC / 10);
+    rig_close(&desk.rig);
+}
+
 /* More of them than one daemon of libmicrohttpd is given. */
 static void many_requests_wait_side_by_side(void **state)
 {
@@ -689,6 +709,7 @@ int main(void)
         cmocka_unit_test(a_hundred_requests_in_one_segment_are_answered_in_order),
         cmocka_unit_test(an_answer_may_come_later_and_what_was_pipelined_waits_for_it),
         cmocka_unit_test(a_waiting_request_costs_no_time),
+        cmocka_unit_test(an_endless_extension_of_a_chunk_costs_no_time),
         cmocka_unit_test(many_requests_wait_side_by_side),
         cmocka_unit_test(a_client_that_has_closed_its_sending_side_gets_its_answer),
         cmocka_unit_test(a_watched_request_learns_that_its_peer_is_gone),
