@@ -140,16 +140,20 @@ void client_drain(struct client *client)
         set_deadline(client, due_ms);
 }
 
-/* A socket that is handed off is not MHD's any more: a shutdown would reach the peer. MHD 0.9.75 does not see the
- * end of one whose buffer is full of what it can do nothing with; a connection with a timeout of its own it looks at
- * in each run. */
+void client_expire(struct client *client)
+{
+    if (client->connection)
+        (void)MHD_set_connection_option(client->connection, MHD_CONNECTION_OPTION_TIMEOUT, 1U);
+}
+
+/* A socket that is handed off is not MHD's any more: a shutdown would reach the peer. MHD 0.9.75 does not always see the
+ * end of one whose buffer is full of what it can do nothing with. */
 void client_shut(struct client *client)
 {
     if (!client->lease)
         return;
     (void)shutdown(client->fd, SHUT_RDWR);
-    if (client->connection)
-        (void)MHD_set_connection_option(client->connection, MHD_CONNECTION_OPTION_TIMEOUT, 1U);
+    client_expire(client);
 }
 
 void client_say(struct client *client, enum err err)

@@ -69,11 +69,10 @@ static void answer_or_close(struct request *req, unsigned status, struct MHD_Res
 /* --- streams --- */
 
 /* MHD 0.9.75 does not clean up a connection that ends in here until it has another look at it, and by itself it
- * looks only at the oldest. The connections with a timeout of their own it looks at in each run, so this one gets a
- * timeout, for the one run it is still there. */
+ * looks only at the oldest. */
 static void let_go(struct client *client)
 {
-    (void)MHD_set_connection_option(client->connection, MHD_CONNECTION_OPTION_TIMEOUT, 1U);
+    client_expire(client);
     shard_due(client->shard);
 }
 

@@ -209,6 +209,10 @@ void client_idles(struct client *client);
 /* An answer past MHD, where MHD takes none any more; the connection has to be closed after it. */
 void client_say(struct client *client, enum err err);
 
+/* For one that is about to end: MHD looks in each run at the connections that have a timeout of their own, so it gets
+ * one. */
+void client_expire(struct client *client);
+
 /* Makes MHD see the end of the connection. */
 void client_shut(struct client *client);
 void client_drain(struct client *client);

@@ -158,16 +158,22 @@ static void open_stanza(struct buf *out, const struct event *event, const char *
     buf_printf(out, ",\"type\":\"%s\",\"%s\":", type, type);
 }
 
-static void write_presence_list(struct buf *out, const struct stanza_style *style, const struct event *event)
+void stanza_write_presences(struct buf *out, const struct stanza_style *style, const struct event *event)
 {
-    open_stanza(out, event, "presence");
     buf_add_char(out, '[');
     for (size_t i = 0; i < event->presence.count; i++) {
         if (i)
             buf_add_char(out, ',');
         stanza_write_presence(out, style, &event->presence.items[i]);
     }
-    buf_add_text(out, "]}");
+    buf_add_char(out, ']');
+}
+
+static void write_presence_list(struct buf *out, const struct stanza_style *style, const struct event *event)
+{
+    open_stanza(out, event, "presence");
+    stanza_write_presences(out, style, event);
+    buf_add_char(out, '}');
 }
 
 static void write_gap(struct buf *out, const struct event *event)

@@ -40,6 +40,9 @@ void stanza_write_message(struct buf *out, const struct stanza_style *style, con
 /* A presence object. */
 void stanza_write_presence(struct buf *out, const struct stanza_style *style, const struct presence *presence);
 
+/* All of a presence event as a list. */
+void stanza_write_presences(struct buf *out, const struct stanza_style *style, const struct event *event);
+
 /* A person: who sends, who is a member. `role` may be null. */
 void stanza_write_person(struct buf *out, const struct stanza_style *style, struct span user, struct span name,
                          const char *role);

@@ -149,7 +149,7 @@ static void seat_ended(struct seat *seat, enum err why)
     struct socket *socket = seat->socket;
     if (why == ERR_SHUTTING_DOWN)
         return;
-    if (why == ERR_STORE || why == ERR_STORE_FULL || why == ERR_NO_MEMORY) {
+    if (app_is_passing(why)) {
         socket_drop(socket);
         return;
     }
@@ -212,23 +212,12 @@ static void say_joined(void *ctx, struct id thread)
     buf_fini(&out);
 }
 
-static enum err join_own_room(struct socket *socket, struct span user)
-{
-    struct buf room = BUF_INIT;
-    buf_add_text(&room, "user(");
-    buf_add(&room, user);
-    buf_add_char(&room, ')');
-    enum err err = buf_failed(&room) ? ERR_NO_MEMORY : socket_join(socket, buf_span(&room));
-    buf_fini(&room);
-    return err;
-}
-
 static void join_taken(void *ctx, struct socket *socket, enum err err, struct seat *seat)
 {
     struct joining *joining = ctx;
     struct listener *listener = socket_state(socket, &app_maxtalk);
     if (!err)
-        err = join_own_room(socket, seat->who.user);
+        err = app_join_room(socket, "user", seat->who.user);
     if (err) {
         seat_free(seat);
         join_fail(joining, socket, err, NULL);

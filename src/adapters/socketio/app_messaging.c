@@ -88,16 +88,14 @@ static const char *public_reason(const char *reason)
  * all connections are about to end. */
 static void refuse(struct socket *socket, enum err err, const char *reason)
 {
-    switch (err) {
-    case ERR_GONE:
-    case ERR_SHUTTING_DOWN: break;
-    case ERR_STORE:
-    case ERR_STORE_FULL:
-    case ERR_NO_MEMORY: socket_drop(socket); break;
-    case ERR_UNAUTHORIZED:
-    case ERR_NO_TOKEN: unauthorized(socket, "invalid_token", public_reason(reason ? reason : err_sentence(err))); break;
-    default: unauthorized(socket, err_word(err), err_sentence(err)); break;
-    }
+    if (err == ERR_GONE || err == ERR_SHUTTING_DOWN)
+        return;
+    if (app_is_passing(err))
+        socket_drop(socket);
+    else if (err == ERR_UNAUTHORIZED || err == ERR_NO_TOKEN)
+        unauthorized(socket, "invalid_token", public_reason(reason ? reason : err_sentence(err)));
+    else
+        unauthorized(socket, err_word(err), err_sentence(err));
 }
 
 /* --- the time to authenticate */
@@ -131,17 +129,6 @@ static void set_time(struct socket *socket, struct subscriber *subscriber)
 
 /* --- stanzas */
 
-static void write_presences(struct buf *out, const struct stanza_style *style, const struct event *event)
-{
-    buf_add_char(out, '[');
-    for (size_t i = 0; i < event->presence.count; i++) {
-        if (i)
-            buf_add_char(out, ',');
-        stanza_write_presence(out, style, &event->presence.items[i]);
-    }
-    buf_add_char(out, ']');
-}
-
 static void write_stanza(void *ctx, struct buf *out, const struct event *event)
 {
     const struct socketio *adapter = ctx;
@@ -149,7 +136,7 @@ static void write_stanza(void *ctx, struct buf *out, const struct event *event)
     char cursor[CURSOR_TEXT_SIZE], time[TIME_TEXT_SIZE];
     switch (event->kind) {
     case EVENT_MESSAGE: stanza_write_message(out, &style, event->message); break;
-    case EVENT_PRESENCE: write_presences(out, &style, event); break;
+    case EVENT_PRESENCE: stanza_write_presences(out, &style, event); break;
     case EVENT_GAP: buf_printf(out, "{\"oldest\":\"%s\"}", cursor_format(event->oldest, cursor)); break;
     }
     buf_printf(out, ",\"%s\"", time_format(event->time_us, time));
@@ -176,25 +163,14 @@ static const struct seat_ops root_seat_ops = {.event = seat_got_event, .ended = 
 
 /* --- authenticate */
 
-static enum err join_room(struct socket *socket, const char *kind, struct span of)
-{
-    struct buf room = BUF_INIT;
-    buf_printf(&room, "%s(", kind);
-    buf_add(&room, of);
-    buf_add_char(&room, ')');
-    enum err err = buf_failed(&room) ? ERR_NO_MEMORY : socket_join(socket, buf_span(&room));
-    buf_fini(&room);
-    return err;
-}
-
 static enum err join_rooms(struct socket *socket, struct span user)
 {
     const struct visitor *visitor = socket_visitor(socket);
     char text[SITE_SIZE];
     struct span site;
-    enum err err = join_room(socket, "user", user);
+    enum err err = app_join_room(socket, "user", user);
     if (!err && site_of(visitor->origin, visitor->host, text, &site))
-        err = join_room(socket, "site", site);
+        err = app_join_room(socket, "site", site);
     return err;
 }
 

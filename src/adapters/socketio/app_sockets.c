@@ -273,7 +273,7 @@ static void seat_ended(struct seat *seat, enum err why)
     struct socket *socket = seat->socket;
     if (why == ERR_SHUTTING_DOWN)
         return;
-    if (why == ERR_STORE || why == ERR_STORE_FULL || why == ERR_NO_MEMORY) {
+    if (app_is_passing(why)) {
         socket_drop(socket);
         return;
     }

@@ -16,3 +16,19 @@ void app_write_error(struct buf *out, enum err err, const char *sentence)
     buf_add_json(out, span_of(sentence ? sentence : err_sentence(err)));
     buf_add_char(out, '}');
 }
+
+bool app_is_passing(enum err err)
+{
+    return err == ERR_STORE || err == ERR_STORE_FULL || err == ERR_NO_MEMORY;
+}
+
+enum err app_join_room(struct socket *socket, const char *kind, struct span of)
+{
+    struct buf room = BUF_INIT;
+    buf_printf(&room, "%s(", kind);
+    buf_add(&room, of);
+    buf_add_char(&room, ')');
+    enum err err = buf_failed(&room) ? ERR_NO_MEMORY : socket_join(socket, buf_span(&room));
+    buf_fini(&room);
+    return err;
+}

@@ -209,7 +209,7 @@ void session_retire(struct engine_session *session)
     loop_again(engine->loop);
 }
 
-static void count_end(enum engine_end why)
+void engine_count_end(enum engine_end why)
 {
     if (why == ENGINE_PING_TIMEOUT)
         metric_add(METRIC_ENGINE_PING_TIMEOUTS, 1);
@@ -225,7 +225,7 @@ void session_over(struct engine_session *session, enum engine_end why)
         return;
     bool is_news = session->state == ENGINE_IS_OPEN;
     session->state = ENGINE_IS_OVER;
-    count_end(why);
+    engine_count_end(why);
     line_close(session->probe, why);
     line_close(session->line, why);
     poll_end(session, why == ENGINE_PING_TIMEOUT);

@@ -175,6 +175,9 @@ const struct visitor *engine_visitor(const struct engine_session *session);
  * that waits. For volatile messages. */
 bool engine_is_writable(const struct engine_session *session);
 
+/* A secret: `len` bytes, a multiple of three and at most 15, from the system's random source, as base64url with NUL. */
+void engine_draw_text(char *text, size_t len);
+
 /* A message as it is queued: a whole WebSocket frame. To be made once and shared by all sessions, binary ones by
  * those of one revision. Null: no memory. */
 struct blob *engine_text(struct span message) must_check;

@@ -53,9 +53,6 @@ struct engine {
 
 /* --- engine.c */
 
-/* `len` bytes, a multiple of three and at most 15, from the system's random source, as base64url with NUL. */
-void engine_draw_text(char *text, size_t len);
-
 /* Room for one more session of this address. ERR_SHUTTING_DOWN; ERR_TOO_MANY_SESSIONS: there are as many as there
  * may be; ERR_TOO_MANY: of this address; ERR_NO_MEMORY. To be given back by engine_dismiss, which a session does at
  * its end. */
@@ -83,6 +80,9 @@ enum err session_push(struct engine_session *session, struct blob *frame, bool p
 /* Ends it at once, if it is not over: what is queued is dropped, a poll that waits is answered, WebSockets are
  * closed, ops->close is called. */
 void session_over(struct engine_session *session, enum engine_end why);
+
+/* Counts an end that was a bad one. */
+void engine_count_end(enum engine_end why);
 
 /* The last part of any end; transports have been told. */
 void session_retire(struct engine_session *session);

@@ -246,12 +246,7 @@ bool legacy_session_is_writable(const struct legacy_session *session)
 
 static void note_end(const struct legacy_session *session, enum engine_end why)
 {
-    if (why == ENGINE_PING_TIMEOUT)
-        metric_add(METRIC_ENGINE_PING_TIMEOUTS, 1);
-    else if (why == ENGINE_PARSE_ERROR)
-        metric_add(METRIC_ENGINE_PARSE_ERRORS, 1);
-    else if (why == ENGINE_TRANSPORT_ERROR)
-        metric_add(METRIC_ENGINE_ERRORS, 1);
+    engine_count_end(why);
     if (why != ENGINE_SLOW_READER)
         return;
     metric_add(METRIC_LIMIT_QUEUE, 1);

@@ -9,8 +9,6 @@
  * A socket is one allocation: the struct, for each application a pointer back and its state, the id. Being connected is
  * a reference.
  */
-#include <sys/random.h>
-
 #include <utlist.h>
 
 #include "adapters/socketio/packet.h"
@@ -31,16 +29,7 @@ struct ask {
 
 void random_id(char ret_id[RANDOM_ID_SIZE])
 {
-    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    uint8_t bytes[15];
-    if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
-        abort();
-    for (size_t i = 0, at = 0; i < sizeof(bytes); i += 3) {
-        uint32_t bits = (uint32_t)bytes[i] << 16 | (uint32_t)bytes[i + 1] << 8 | bytes[i + 2];
-        for (int shift = 18; shift >= 0; shift -= 6)
-            ret_id[at++] = letters[bits >> shift & 63];
-    }
-    ret_id[RANDOM_ID_SIZE - 1] = '\0';
+    engine_draw_text(ret_id, RANDOM_ID_BYTES);
 }
 
 /* --- life */

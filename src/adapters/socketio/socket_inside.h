@@ -18,7 +18,7 @@
 #include "adapters/socketio/adapter.h"
 #include "base/table.h"
 
-enum { RANDOM_ID_SIZE = 21 };
+enum { RANDOM_ID_BYTES = 15, RANDOM_ID_SIZE = 21 };
 
 /* An application in a namespace. */
 struct app_slot {
