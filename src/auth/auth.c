@@ -9,7 +9,7 @@
 
 #include <stdlib.h>
 
-#include "auth/address.h"
+#include "base/address.h"
 #include "auth/method.h"
 #include "base/log.h"
 #include "base/metric.h"

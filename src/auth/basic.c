@@ -17,7 +17,7 @@
 #include <string.h>
 #include <utlist.h>
 
-#include "auth/address.h"
+#include "base/address.h"
 #include "auth/login.h"
 #include "auth/login_cache.h"
 #include "auth/method.h"

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "auth/address.h"
+#include "base/address.h"
 #include "auth/method.h"
 #include "base/log.h"
 

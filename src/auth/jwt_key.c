@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "auth/auth.h"
-#include "auth/file.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
 

@@ -16,7 +16,7 @@
 #include <uthash.h>
 
 #include "auth/auth.h"
-#include "auth/file.h"
+#include "base/file.h"
 #include "auth/method.h"
 #include "base/log.h"
 #include "base/utf8.h"

@@ -19,6 +19,7 @@
         "Connections refused by a limit")                                                                              \
     ROW(METRIC_REFUSED_ADDRESS, COUNTER, "nereidd_connections_refused_total", "limit=\"connections_per_address\"", "") \
     ROW(METRIC_REFUSED_FDS, COUNTER, "nereidd_connections_refused_total", "limit=\"descriptors\"", "")                 \
+    ROW(METRIC_REFUSED_PROXY, COUNTER, "nereidd_connections_refused_total", "limit=\"proxy_trusted\"", "")             \
     ROW(METRIC_REQUESTS, COUNTER, "nereidd_requests_total", "", "HTTP requests that reached the router")               \
     ROW(METRIC_REQUEST_ERRORS_CLIENT, COUNTER, "nereidd_request_errors_total", "class=\"4xx\"",                        \
         "HTTP requests answered with an error")                                                                        \
@@ -49,10 +50,26 @@
     ROW(METRIC_LIMIT_SOCKETIO_ATTACHMENTS, COUNTER, "nereidd_limit_hits_total", "limit=\"socketio_attachments\"", "")  \
     ROW(METRIC_LIMIT_SOCKETIO_ROOMS, COUNTER, "nereidd_limit_hits_total", "limit=\"socketio_rooms\"", "")              \
     ROW(METRIC_LIMIT_SOCKETIO_CONNECT, COUNTER, "nereidd_limit_hits_total", "limit=\"socketio_connect_timeout\"", "")  \
+    ROW(METRIC_LIMIT_TALKER_LINE, COUNTER, "nereidd_limit_hits_total", "limit=\"talker_max_line\"", "")                \
+    ROW(METRIC_LIMIT_TALKER_CONNECT, COUNTER, "nereidd_limit_hits_total", "limit=\"talker_connect_time\"", "")         \
+    ROW(METRIC_LIMIT_TALKER_SILENCE, COUNTER, "nereidd_limit_hits_total", "limit=\"talker_silence\"", "")              \
+    ROW(METRIC_LIMIT_HANDSHAKE_TIME, COUNTER, "nereidd_limit_hits_total", "limit=\"tls_handshake_time\"", "")          \
+    ROW(METRIC_LIMIT_HANDSHAKE_RATE, COUNTER, "nereidd_limit_hits_total", "limit=\"handshake_rate\"", "")              \
     ROW(METRIC_LIMIT_AUTHENTICATE, COUNTER, "nereidd_limit_hits_total", "limit=\"messaging_authenticate_time\"", "")   \
     ROW(METRIC_SESSIONS_STREAM, GAUGE, "nereidd_sessions", "protocol=\"nereid-stream\"", "Attached sessions")          \
     ROW(METRIC_SESSIONS_POLL, GAUGE, "nereidd_sessions", "protocol=\"nereid-poll\"", "")                               \
     ROW(METRIC_SESSIONS_SOCKETIO, GAUGE, "nereidd_sessions", "protocol=\"socketio\"", "")                              \
+    ROW(METRIC_SESSIONS_TALKER, GAUGE, "nereidd_sessions", "protocol=\"talker\"", "")                                  \
+    ROW(METRIC_TALKER_CONNECTIONS, GAUGE, "nereidd_talker_connections", "", "Connections of Talker clients")           \
+    ROW(METRIC_TALKER_EVENTS_IN, COUNTER, "nereidd_talker_events_total", "way=\"in\"", "Events of Talker")             \
+    ROW(METRIC_TALKER_EVENTS_OUT, COUNTER, "nereidd_talker_events_total", "way=\"out\"", "")                           \
+    ROW(METRIC_TALKER_REFUSED, COUNTER, "nereidd_talker_refused_total", "",                                            \
+        "Talker connections ended for what they sent or lacked")                                                       \
+    ROW(METRIC_TLS_CONNECTIONS, GAUGE, "nereidd_tls_connections", "", "Open TLS connections")                          \
+    ROW(METRIC_TLS_HANDSHAKES, COUNTER, "nereidd_tls_handshakes_total", "result=\"done\"", "TLS handshakes")           \
+    ROW(METRIC_TLS_FAILURES, COUNTER, "nereidd_tls_handshakes_total", "result=\"failed\"", "")                         \
+    ROW(METRIC_TLS_NOT_AFTER, GAUGE, "nereidd_tls_certificate_end_seconds", "",                                        \
+        "When the first of the certificates ends, in seconds since 1970")                                              \
     ROW(METRIC_ENGINE_POLLING, GAUGE, "nereidd_socketio_connections", "transport=\"polling\"",                         \
         "Connections of Socket.IO clients")                                                                            \
     ROW(METRIC_ENGINE_WEBSOCKET, GAUGE, "nereidd_socketio_connections", "transport=\"websocket\"", "")                 \

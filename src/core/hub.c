@@ -19,6 +19,7 @@ enum { RATE_KEYS_MAX = 100000, USERS_PAGE = 1000, RELOAD_MS = 1000 };
 static void message_announced(struct store_sink *sink, struct message *message);
 static void store_was_reset(struct store_sink *sink, const struct store_bounds *bounds);
 static void reload_due(struct timer *timer);
+static void turn_again(struct timer *timer);
 
 struct hub *hub_new(const struct hub_options *options, struct store *store, struct timers *timers,
                     const struct clock *clock)
@@ -42,11 +43,24 @@ struct hub *hub_new(const struct hub_options *options, struct store *store, stru
     hub->presence_mark = clock_wall_us(clock);
     hub->sends = rate_new(options->sends_per_minute, options->sends_per_minute, RATE_KEYS_MAX);
     hub->tokens = rate_new(options->tokens_per_minute, options->tokens_per_minute, RATE_KEYS_MAX);
-    if (!hub->sends || !hub->tokens || timer_init(timers, &hub->reload, reload_due) != OK) {
+    if (!hub->sends || !hub->tokens || timer_init(timers, &hub->reload, reload_due) != OK ||
+        timer_init(timers, &hub->again, turn_again) != OK) {
         hub_free(hub);
         return NULL;
     }
     return hub;
+}
+
+static void threads_free(struct hub *hub)
+{
+    struct thread *thread, *next;
+    HASH_ITER (hh, hub->threads, thread, next) {
+        HASH_DEL(hub->threads, thread);
+        free(thread->members);
+        free(thread->room);
+        free(thread);
+        metric_add(METRIC_THREADS, -1);
+    }
 }
 
 void hub_free(struct hub *hub)
@@ -54,15 +68,11 @@ void hub_free(struct hub *hub)
     assert(!hub->fresh);
     grants_forget(hub);
     presence_forget_snapshot(hub);
-    struct thread *thread, *next;
-    HASH_ITER (hh, hub->threads, thread, next) {
-        HASH_DEL(hub->threads, thread);
-        free(thread->members);
-        free(thread);
-        metric_add(METRIC_THREADS, -1);
-    }
+    watches_forget(hub);
+    threads_free(hub);
     users_forget(hub);
     timer_fini(hub->timers, &hub->reload);
+    timer_fini(hub->timers, &hub->again);
     free(hub->load);
     rate_free(hub->sends);
     rate_free(hub->tokens);
@@ -169,6 +179,7 @@ void hub_start(struct hub *hub, store_done *done, void *ctx)
 /* After a reset, or when reading the users has failed. */
 static void reload(struct hub *hub)
 {
+    timer_clear(hub->timers, &hub->reload);
     if (!hub->load)
         hub->load = calloc(1, sizeof(*hub->load));
     if (!hub->load) {
@@ -214,14 +225,23 @@ void hub_shut(struct hub *hub, enum err why)
     HASH_ITER (hh, hub->users, user, next)
         while (user->sessions)
             session_end(user->sessions, why);
+    watches_end(hub, why);
     if (timer_is_set(&hub->reload)) /* whoever waits for the start is told, but not from here */
         timer_set(hub->timers, &hub->reload, clock_now_ms(hub->clock));
 }
 
+/* What it is for happens in hub_tick. */
+static void turn_again(struct timer *timer unused_arg)
+{
+}
+
 void hub_tick(struct hub *hub)
 {
-    presence_flush(hub);
+    bool told = presence_flush(hub);
+    watches_flush(hub);
     sessions_begin(hub);
+    if (hub->touched || (told && hub->dirty))
+        timer_set(hub->timers, &hub->again, clock_now_ms(hub->clock));
 }
 
 struct cursor hub_cursor(const struct hub *hub)
@@ -369,10 +389,11 @@ static void deliver_message(const struct user *user, struct event *event)
     }
 }
 
-/* Nobody may miss a message in silence: sessions that cannot be given one end, and resume before it. */
-static void end_sessions_of(const struct thread *thread, enum err why)
+/* Nobody may miss a message in silence: watches are over, sessions that cannot be given one end, and resume before it. */
+static void end_sessions_of(struct hub *hub, const struct thread *thread, enum err why)
 {
     log_event(LOG_ERROR, "a message could not be delivered", log_err(why));
+    watch_thread_failed(hub, thread->id, why);
     for (uint32_t i = 0; i < thread->member_count; i++)
         while (thread->members[i].user->sessions)
             session_end(thread->members[i].user->sessions, why);
@@ -384,10 +405,11 @@ static void message_announced(struct store_sink *sink, struct message *message)
     const struct thread *thread = thread_find(hub, message->fields.thread);
     struct event *event = thread ? event_of_message(message) : NULL;
     if (thread && !event)
-        end_sessions_of(thread, ERR_NO_MEMORY);
+        end_sessions_of(hub, thread, ERR_NO_MEMORY);
     hub->cursor = message->cursor;
     if (!event)
         return;
+    watch_message(thread, event);
     /* Members may be known here before the log has come to where they joined. */
     for (uint32_t i = 0; i < thread->member_count; i++)
         if (cursor_compare(message->cursor, thread->members[i].joined) > 0)
@@ -401,6 +423,14 @@ void hub_threads(struct hub *hub, struct span user, store_threads_done *done, vo
         done(ctx, hub_closed(hub), NULL, 0);
     else
         hub->store->ops->threads_of(hub->store, user, true, done, ctx);
+}
+
+void hub_message_find(struct hub *hub, struct id message, store_message_done *done, void *ctx)
+{
+    if (hub_closed(hub))
+        done(ctx, hub_closed(hub), NULL);
+    else
+        hub->store->ops->message_find(hub->store, message, done, ctx);
 }
 
 void hub_history(struct hub *hub, struct id thread, struct span user, struct cursor before, size_t limit,

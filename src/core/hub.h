@@ -47,9 +47,10 @@ enum friends { FRIENDS_EVERYONE, FRIENDS_THREADS };
 
 struct hub_options {
     enum friends friends;
-    int64_t grace_ms; /* from the last session's end to unavailable */
+    int64_t grace_ms; /* from the last session's end to unavailable, unless the session has one of its own */
     int64_t token_ttl_ms;
     bool token_ends_streams; /* expiry ends sessions that were opened with the token */
+    bool rooms_open;         /* everybody may enter a room; otherwise only its members, and who makes it */
     uint32_t sessions_per_user;
     uint32_t streams_per_token;
     uint32_t members_max;
@@ -96,6 +97,10 @@ void hub_user_close(struct user *user);
 /* How they are now; lives until the next call into the hub. */
 struct presence user_presence(const struct user *user);
 
+/* Whether they are available only because their last session ended a moment ago, with nobody's wish: they may be back
+ * any time, or be gone when their grace is over. */
+bool user_is_idle(const struct user *user);
+
 /* Whether a name is that of anybody but `self` (a user id, known or not): their id, or their display name, which is
  * looked for only among those in memory (with FRIENDS_EVERYONE these are all). */
 typedef void hub_name_done(void *ctx, enum err err, bool is_id, bool is_display_name);
@@ -115,7 +120,12 @@ struct session;
 
 /* None of these may free the session, or any other: not before the turn has ended. */
 struct session_ops {
-    enum metric gauge; /* counts the protocol's attached sessions */
+    const char *protocol; /* for operators: a word */
+    enum metric gauge;    /* counts the protocol's attached sessions */
+
+    /* Ends by itself each time it has something to say, and comes again at once (a poll): its user is not idle when
+     * it ends. */
+    bool comes_again;
 
     /* Something to show. May detach this session and others, attach none. */
     void (*event)(struct session *session, struct event *event);
@@ -123,9 +133,18 @@ struct session_ops {
     /* What had been missed has been shown; with `more`, only a part of it, and hub_continue asks for the next part. */
     void (*settled)(struct session *session, bool more);
 
-    /* The hub has detached the session: ERR_NO_TOKEN (expired or revoked), ERR_SHUTTING_DOWN, ERR_STORE… May detach
-     * others. Its user is still in memory until this returns. */
+    /* The hub has detached the session: ERR_NO_TOKEN (expired or revoked), ERR_UNAUTHORIZED (the login's time is over),
+     * ERR_SHUTTING_DOWN, ERR_STORE… May detach others. Its user is still in memory until this returns. */
     void (*close)(struct session *session, enum err why);
+
+    /* For operators: where its client is. Null: nobody knows. */
+    struct session_place (*place)(const struct session *session);
+};
+
+/* Where a session's client is; the span lives until the next call into the adapter. */
+struct session_place {
+    struct span address;  /* numeric, without a port; may be empty */
+    uint32_t queue_bytes; /* waiting to be sent */
 };
 
 /* One connected client of one user. Embedded in the adapter's object; its fields are the core's. */
@@ -137,8 +156,11 @@ struct session {
     struct grant *grant; /* the token it was opened with, or null */
     struct session *grant_prev, *grant_next;
     struct replay *replay; /* a page under way */
+    struct expiry *expiry; /* the end of the identity, or null */
     struct cursor cursor;  /* what it has seen, until it is live */
     int64_t presence_mark;
+    int64_t since_us; /* when it was attached, by the wall clock */
+    uint32_t grace_ms;
     int64_t shown; /* hub->changes when it was last shown how everybody is */
     enum { SESSION_DETACHED, SESSION_FRESH, SESSION_REPLAY, SESSION_PAUSED, SESSION_LIVE } state;
     bool resume; /* starts with what came after `cursor` */
@@ -154,7 +176,8 @@ struct attach {
     int64_t
         presence_mark; /* as session_presence_mark said when the client last heard, here or on another node; 0: it knows nothing */
     const struct id *token; /* null: by login */
-    int64_t token_expires_us;
+    int64_t expires_us;     /* wall clock: the end of the token or of the login; 0: of a login that does not end */
+    uint32_t grace_ms;      /* as in hub_options, for a user whose last session this is; 0: as there */
 };
 
 /* Attaches a session to an opened user; the session keeps them in memory by itself. What it shows comes at the end of
@@ -169,8 +192,17 @@ enum err hub_attach(struct session *session, const struct session_ops *ops, stru
  * as there. */
 enum err hub_may_attach(const struct user *user, const struct id *token) must_check;
 
-/* No callback comes after this. No effect on a session that is not attached. */
+/* No callback comes after this. No effect on a session that is not attached. With a user's last session their grace
+ * begins: they are still available, but idle. */
 void hub_detach(struct session *session);
+
+/* The same for a client that has said goodbye: with the last session the user is unavailable at once (in the next turn,
+ * and not idle until then), and no session of an earlier one's grace is waited for. */
+void hub_leave(struct session *session);
+
+/* A session by login now ends at `expires_us` (0: does not), for its user has shown a newer login. No effect on one by
+ * token. ERR_NO_MEMORY: it ends when it would have. */
+enum err hub_extend(struct session *session, int64_t expires_us) must_check;
 
 /* After settled(more): the client has taken what it was given. */
 void hub_continue(struct session *session);
@@ -210,9 +242,23 @@ enum err hub_send(struct hub *hub, const struct message_fields *fields, store_ap
 unsigned hub_pace(struct hub *hub, struct span user) must_check;
 
 /* Finds or makes the thread of `actor` and `users` (repeats are dropped), or, with a room name and no users, enters
- * that room. Errors: ERR_NOT_FRIENDS, ERR_BAD_FIELD (room name), ERR_TOO_MANY_MEMBERS. */
+ * that room. Errors: ERR_NOT_FRIENDS, ERR_BAD_FIELD (room name), ERR_TOO_MANY_MEMBERS. `done` may report
+ * ERR_FORBIDDEN: rooms are not open, and `actor` is no member of this one. */
 enum err hub_thread_open(struct user *actor, const struct span *users, size_t count, struct span room,
                          store_thread_done *done, void *ctx) must_check;
+
+/* Enters a room for a visit: who is no member yet is one until hub_visit_end. Errors as of hub_thread_open. When `done`
+ * has reported OK pair with hub_visit_end. */
+enum err hub_room_visit(struct user *actor, struct span room, store_thread_done *done, void *ctx) must_check;
+
+/* The same by a thread's id: one that `actor` is in, or an open room. `done` may report ERR_NO_THREAD: there is none
+ * such, or it is others' and no room; ERR_FORBIDDEN and ERR_TOO_MANY_MEMBERS as above. */
+enum err hub_thread_visit(struct user *actor, struct id thread, store_thread_done *done, void *ctx) must_check;
+
+/* A visit is over; for `stays` see store_ops.visit_end. The user need not be in memory. `done` may report
+ * ERR_NO_THREAD: they are no member any more. */
+enum err hub_visit_end(struct hub *hub, struct id thread, struct span user, bool stays, store_thread_done *done,
+                       void *ctx) must_check;
 
 /* An owner adds a friend. ERR_NO_THREAD: `actor` is no member; ERR_FORBIDDEN: no owner; ERR_NOT_FRIENDS. `done` may
  * report ERR_TOO_MANY_MEMBERS. */
@@ -238,15 +284,109 @@ void hub_user_threads(const struct user *user, void (*visit)(void *ctx, struct i
 /* Whether an opened user, or one with a session, is in this thread. */
 bool hub_is_member(const struct user *user, struct id thread);
 
+/* Whether a thread in memory is that of two users alone: no room, and nobody else in it. */
+bool hub_is_direct(const struct hub *hub, struct id thread);
+
 /* The thread that is, or would be, the room of this name. */
 struct id hub_room_id(struct span room);
 
 /* The user's threads with their last messages; see store_ops. */
 void hub_threads(struct hub *hub, struct span user, store_threads_done *done, void *ctx);
 
+/* Where a message of a thread is in the log; see store_ops. */
+void hub_message_find(struct hub *hub, struct id message, store_message_done *done, void *ctx);
+
 /* A page of a thread's messages; see store_ops. */
 void hub_history(struct hub *hub, struct id thread, struct span user, struct cursor before, size_t limit,
                  store_page_done *done, void *ctx);
+
+/* --- watching a thread ------------------------------------------------------------------------------------------ */
+
+/* Somebody in a thread, as those see them who look at the thread as a place. */
+struct occupant {
+    struct presence presence;
+    enum role role;
+    bool idle; /* see user_is_idle; only while available */
+};
+
+struct thread_watch;
+
+/* None of these may unwatch another than itself, attach or end a session, or call back into the hub but for what only
+ * reads; `changed` may do all that. */
+struct thread_watch_ops {
+    /* Who is in the thread, or how one of them is, may have changed: at the end of a turn, and once after hub_watch, when
+     * the thread is in memory. Presence is told to sessions before, new sessions begin after. */
+    void (*changed)(struct thread_watch *watch);
+
+    /* A message of the thread, in the log's order, before sessions get it. May be null. */
+    void (*message)(struct thread_watch *watch, struct event *event);
+
+    /* The watch is over by itself: ERR_NO_THREAD, ERR_STORE (the store was reset), ERR_NO_MEMORY, ERR_SHUTTING_DOWN. */
+    void (*ended)(struct thread_watch *watch, enum err why);
+};
+
+/* A look at a thread from outside: who is in it, what is said there. It keeps the thread in memory, belongs to no user
+ * and is seen by nobody. Embedded in its owner; the fields are the core's. */
+struct thread_watch {
+    const struct thread_watch_ops *ops;
+    struct hub *hub;
+    struct id thread;
+    struct thread_watch *prev, *next; /* of the thread's watched */
+    struct watched *watched;          /* null: not watching */
+    bool fresh;                       /* has not been told anything yet */
+};
+
+/* Begins to watch. Errors: ERR_SHUTTING_DOWN, ERR_STORE, ERR_NO_MEMORY. */
+enum err hub_watch(struct hub *hub, struct thread_watch *watch, const struct thread_watch_ops *ops,
+                   struct id thread) must_check;
+
+/* No callback comes after this. No effect on one that is over. */
+void hub_unwatch(struct thread_watch *watch);
+
+/* Calls `visit` for each member of the watched thread in order of joining, available or not; none until the thread is
+ * in memory. What it is given lives until `visit` returns. Any time. */
+void hub_occupants(const struct thread_watch *watch, void (*visit)(void *ctx, const struct occupant *occupant),
+                   void *ctx);
+
+/* One of them; false, and *ret_occupant untouched: they are no member. Its spans live until the next call into the
+ * hub. */
+bool hub_occupant(const struct thread_watch *watch, struct span user, struct occupant *ret_occupant) must_check;
+
+/* The room name of the watched thread; null data: it has none, or is not in memory yet. Lives until the next call. */
+struct span hub_watched_room(const struct thread_watch *watch);
+
+/* --- looking around, for operators ------------------------------------------------------------------------------ */
+
+struct session_view {
+    struct presence user;
+    const char *protocol;
+    struct session_place place;
+    int64_t since_us; /* wall clock */
+    bool by_token;
+    bool replaying; /* still being shown what was missed */
+};
+
+struct thread_view {
+    struct id id;
+    struct span room; /* null data: none */
+    uint32_t members;
+    uint32_t available;
+    uint32_t watches;
+};
+
+/* A token that sessions are open with; the token itself is not told. */
+struct token_view {
+    struct span user;
+    int64_t expires_us;
+    uint32_t sessions;
+    char begins[9]; /* the first eight characters, to tell one from another */
+};
+
+/* Each calls `visit` for each that is in the memory of this node, in no particular order. `visit` may not call into
+ * the hub. */
+void hub_view_sessions(const struct hub *hub, void (*visit)(void *ctx, const struct session_view *view), void *ctx);
+void hub_view_threads(const struct hub *hub, void (*visit)(void *ctx, const struct thread_view *view), void *ctx);
+void hub_view_tokens(const struct hub *hub, void (*visit)(void *ctx, const struct token_view *view), void *ctx);
 
 /* --- tokens ----------------------------------------------------------------------------------------------------- */
 

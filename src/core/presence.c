@@ -112,6 +112,7 @@ void presence_foreseen(struct user *user)
 {
     user->untold = true;
     presence_forget_snapshot(user->hub);
+    watch_user_changed(user);
 }
 
 void presence_tell(struct user *user)
@@ -129,6 +130,7 @@ void presence_changed(struct user *user)
 {
     presence_forget_snapshot(user->hub);
     presence_tell(user);
+    watch_user_changed(user);
 }
 
 /* --- friends */
@@ -229,7 +231,7 @@ struct gathering_since {
 static void gather_since(void *ctx, struct user *user)
 {
     struct gathering_since *since = ctx;
-    if (user->version > since->mark)
+    if (user->news > since->mark)
         add_presence(&since->presences, user);
 }
 
@@ -295,7 +297,7 @@ struct gathering {
 static int64_t mark_of(const struct user *about)
 {
     const struct hub *hub = about->hub;
-    return hub->versioned && about->version < hub->presence_mark ? about->version : hub->presence_mark;
+    return hub->versioned && about->news < hub->presence_mark ? about->news : hub->presence_mark;
 }
 
 static void gather_notice(void *ctx, struct user *to)
@@ -404,17 +406,17 @@ static void move_mark(struct hub *hub)
         hub->presence_mark++;
 }
 
-void presence_flush(struct hub *hub)
+bool presence_flush(struct hub *hub)
 {
     int64_t mark = hub->presence_mark;
     move_mark(hub);
     if (!hub->dirty)
-        return;
+        return true;
     bool told = hub->options.friends == FRIENDS_EVERYONE ? tell_everyone(hub) : tell_fellows(hub);
     if (!told) {
         hub->presence_mark = mark;
         log_event(LOG_ERROR, "presence could not be told to all, trying again", log_err(ERR_NO_MEMORY));
-        return;
+        return false;
     }
     struct user *dirty = hub->dirty;
     hub->dirty = NULL;
@@ -427,6 +429,7 @@ void presence_flush(struct hub *hub)
             show_newcomer(user);
         user_release(user);
     }
+    return true;
 }
 
 /* --- setting one's own */

@@ -26,7 +26,6 @@ struct replay {
 
 static void user_link(struct user *user, struct session *session)
 {
-    session->user = user;
     session->prev = NULL;
     session->next = user->sessions;
     if (user->sessions)
@@ -72,15 +71,20 @@ enum err hub_attach(struct session *session, const struct session_ops *ops, stru
     *session = (struct session){.ops = ops,
                                 .cursor = attach->resume ? attach->since : hub->cursor,
                                 .presence_mark = attach->presence_mark,
+                                .since_us = clock_wall_us(hub->clock),
+                                .grace_ms = attach->grace_ms,
                                 .state = SESSION_FRESH,
                                 .resume = attach->resume,
                                 .next_fresh = hub->fresh};
-    if (attach->token) {
-        enum err err = grant_join(hub, session, *attach->token, attach->token_expires_us);
-        if (err) {
-            session->state = SESSION_DETACHED;
-            return err;
-        }
+    enum err err = OK;
+    session->user = user;
+    if (attach->token)
+        err = grant_join(hub, session, *attach->token, attach->expires_us);
+    else if (attach->expires_us)
+        err = expiry_start(session, attach->expires_us);
+    if (err) {
+        session->state = SESSION_DETACHED;
+        return err;
     }
     hub->fresh = session;
     user_link(user, session);
@@ -98,10 +102,9 @@ static void forget_fresh(struct hub *hub, struct session *session)
         *at = session->next_fresh;
 }
 
-void hub_detach(struct session *session)
+/* What comes to its end with the session, but for its user's stay. */
+static void session_detach(struct session *session)
 {
-    if (session->state == SESSION_DETACHED)
-        return;
     struct user *user = session->user;
     struct hub *hub = user->hub;
     if (session->state == SESSION_FRESH)
@@ -113,10 +116,40 @@ void hub_detach(struct session *session)
         session->replay->session = NULL;
     if (session->grant)
         grant_leave(session);
+    expiry_stop(session);
     user_unlink(session);
     metric_add(session->ops->gauge, -1);
+}
+
+void hub_detach(struct session *session)
+{
+    if (!session_attached(session))
+        return;
+    struct user *user = session->user;
+    session_detach(session);
     if (!user->sessions)
-        user_left(user);
+        user_left(user, session->ops->comes_again, session->grace_ms ? session->grace_ms : user->hub->options.grace_ms);
+}
+
+/* Nobody is told from here, which may be inside of telling something: with a grace of nothing the next turn does. */
+void hub_leave(struct session *session)
+{
+    if (!session_attached(session))
+        return;
+    struct user *user = session->user;
+    session_detach(session);
+    if (!user->sessions)
+        user_said_goodbye(user);
+}
+
+enum err hub_extend(struct session *session, int64_t expires_us)
+{
+    if (!session_attached(session) || session->grant)
+        return OK;
+    if (expires_us)
+        return expiry_start(session, expires_us);
+    expiry_stop(session);
+    return OK;
 }
 
 /* One whose turn it was to end may have been detached by what another did when it ended. */
@@ -142,7 +175,10 @@ struct cursor session_cursor(const struct session *session)
 
 int64_t session_presence_mark(const struct session *session)
 {
-    return session->state == SESSION_LIVE ? hub_presence_mark(session->user->hub) : session->presence_mark;
+    if (!session_attached(session))
+        return session->presence_mark;
+    int64_t mark = hub_presence_mark(session->user->hub);
+    return session->state == SESSION_LIVE || !mark ? mark : session->presence_mark;
 }
 
 /* --- showing */
@@ -160,7 +196,6 @@ static void show_presence(struct session *session, struct event *take_event)
 {
     const struct hub *hub = session->user->hub;
     session->presence_mark = hub->presence_mark;
-    session->shown = hub->changes;
     metric_add(METRIC_PRESENCE_OUT, 1);
     show_asked(session, take_event);
 }
@@ -168,14 +203,17 @@ static void show_presence(struct session *session, struct event *take_event)
 void session_show_presence(struct session *session)
 {
     struct event *event = presence_snapshot(session->user, session_cursor(session));
-    if (event)
-        show_presence(session, event);
-    else
+    if (!event) {
         session_end(session, ERR_NO_MEMORY);
+        return;
+    }
+    session->shown = session->user->hub->changes;
+    show_presence(session, event);
 }
 
 /* Shows a session that comes with a mark what is new since then: with versions that need not be everybody. (Among
- * fellows it does: to come into a thread has no version.) */
+ * fellows it does: to come into a thread has no version.) What has no version yet is not in it, and is told when it
+ * has. */
 static void show_news(struct session *session)
 {
     const struct hub *hub = session->user->hub;

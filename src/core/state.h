@@ -5,13 +5,17 @@
  *     hub ── users (by id) ──< sessions          a user is ACTIVE while a session, a pin or a timer holds them: then all their
  *      ├──── threads (by id) ──< members         threads are in memory; a STUB is only known as somebody's fellow member,
  *      │                                         and may well be active on another node
- *      └──── grants (by token) ──< sessions      a thread is in memory while one of its members is active
+ *      ├──── grants (by token) ──< sessions      a thread is in memory while one of its members is active, or while it is
+ *      └──── watched (by thread) ──< watches     watched
  *
  * With FRIENDS_EVERYONE all users that the store knows stay in memory, as stubs at least.
  *
  * Where the store counts versions of users (hub->versioned), other nodes change users as well. Then each change is told
  * when the store announces it, not when it is first seen in an answer or made here: so the mark of presence that
  * clients hold can be the version announced last, which means the same on every node. Until then the change is UNTOLD.
+ *
+ * A user whose last session ended with nobody's wish is IDLE until their grace is over. That alone is no presence:
+ * sessions are not told, only watches are.
  */
 #ifndef CORE_STATE_H
 #define CORE_STATE_H
@@ -29,9 +33,12 @@ struct hub {
     struct user *users;
     struct thread *threads;
     struct grant *grants;
-    struct session *fresh;  /* attached this turn */
-    struct user *dirty;     /* whose presence changed this turn */
-    struct event *snapshot; /* of everyone, as of now; null when it must be made anew */
+    struct watched *watched;         /* threads that are watched */
+    struct watched *touched;         /* whose watches have something to look at this turn */
+    struct thread_watch *next_watch; /* to be told, while watches are */
+    struct session *fresh;           /* attached this turn */
+    struct user *dirty;              /* whose presence changed this turn */
+    struct event *snapshot;          /* of everyone, as of now; null when it must be made anew */
     struct rate *sends;
     struct rate *tokens;
     struct cursor cursor;
@@ -43,6 +50,7 @@ struct hub {
     int64_t changes;      /* counts changes of what a snapshot says */
     struct loading *load; /* the users list being read */
     struct timer reload;  /* tries again to read it */
+    struct timer again;   /* asks for another turn: this one's end has led to news */
     uint32_t stamp;       /* tells visited users apart within one walk */
     uint32_t generation;  /* counts resets: answers to calls of an earlier one are old */
     enum err shut;        /* OK while sessions are taken */
@@ -63,6 +71,7 @@ struct user {
     char *status;          /* owned, null for none */
     int64_t presence_mark; /* of the last change that concerned them */
     int64_t version;       /* of what is known of them */
+    int64_t news;          /* the version of the last change that sessions are told of */
     uint32_t thread_count;
     uint32_t thread_cap;
     uint32_t listed; /* lists of members that they are in; now and then two of one thread */
@@ -71,10 +80,15 @@ struct user {
     uint32_t session_count;
     uint16_t id_len;
     uint8_t show;
+    uint8_t lease;  /* as the store was told last */
     bool known : 1; /* to the store */
     bool active : 1;
     bool here : 1;      /* has sessions on this node, or had until their grace is over: holds a lease */
+    bool awaited : 1;   /* here without a session, but not idle: a poll will come again, or they have said goodbye */
+    bool goodbye : 1;   /* they have: nobody waits for them */
     bool elsewhere : 1; /* the store's last word: some node holds a lease, perhaps this one */
+    bool idle : 1;      /* the store's last word: all these leases are idle ones */
+    bool heard : 1;     /* the store has said `elsewhere` since they came here: their lease was taken */
     bool dirty : 1;
     bool untold : 1;         /* to be told when the store announces it, whether or not anything changes then */
     bool wants_snapshot : 1; /* came into a thread: must be told how its members are */
@@ -91,7 +105,9 @@ struct member {
 struct thread {
     UT_hash_handle hh;
     struct id id;
-    struct member *members; /* owned array */
+    struct member *members;  /* owned array */
+    char *room;              /* owned; its public name, null for none */
+    struct watched *watched; /* null: nobody does */
     uint32_t member_count;
     uint32_t active_count;
 };
@@ -101,9 +117,16 @@ static inline struct span user_id(const struct user *user)
     return (struct span){user->id, user->id_len};
 }
 
+/* Without a session they are here for as long as the store has not told that this has ended: with a goodbye that they
+ * have said on another node. */
+static inline bool user_available_here(const struct user *user)
+{
+    return user->here && (user->sessions || user->awaited || !user->heard);
+}
+
 static inline bool user_available(const struct user *user)
 {
-    return user->here || user->elsewhere;
+    return user_available_here(user) || user->elsewhere;
 }
 
 /* --- hub.c */
@@ -124,7 +147,7 @@ struct user *user_get(struct hub *hub, struct span id) must_check;
  * the store has not announced it yet, when it does. ERR_NO_MEMORY: it was taken over in part. */
 enum err user_update(struct user *user, const struct user_record *record) must_check;
 void user_announced(struct store_sink *sink, const struct user_record *record);
-void users_leased(struct store_sink *sink, void (*visit)(void *ctx, struct span user), void *ctx);
+void users_leased(struct store_sink *sink, void (*visit)(void *ctx, struct span user, enum lease lease), void *ctx);
 
 /* Adds to or takes from the threads in memory that they are in. */
 enum err user_add_thread(struct user *user, struct thread *thread) must_check;
@@ -139,7 +162,8 @@ void user_deactivate(struct user *user, enum err why);
 
 /* Their first session came; their last one went. */
 void user_arrived(struct user *user);
-void user_left(struct user *user);
+void user_left(struct user *user, bool awaited, int64_t grace_ms);
+void user_said_goodbye(struct user *user);
 
 void users_forget(struct hub *hub);
 
@@ -153,6 +177,12 @@ const struct member *thread_member(const struct thread *thread, const struct use
 
 /* Takes all threads out of memory. */
 void threads_forget(struct hub *hub);
+
+/* Brings a thread into memory that is not there. */
+enum err thread_load(struct hub *hub, const struct thread_record *record) must_check;
+
+/* Takes it out of memory unless somebody needs it. */
+void thread_release(struct hub *hub, struct thread *thread);
 
 /* Brings the threads of a user who has just become active into memory. */
 enum err threads_load(struct user *user, const struct thread_record *records, size_t count) must_check;
@@ -177,7 +207,9 @@ void presence_tell(struct user *user);
 
 /* The users list itself changed. */
 void presence_forget_snapshot(struct hub *hub);
-void presence_flush(struct hub *hub);
+
+/* False: there was no memory, what is left is told next time. */
+bool presence_flush(struct hub *hub);
 
 /* The mark of the last change that this user may see. */
 int64_t user_mark(const struct user *user);
@@ -204,6 +236,33 @@ bool session_is_ahead(const struct session *session);
 
 /* Shows the session how everybody is. It may be detached after. */
 void session_show_presence(struct session *session);
+
+/* --- expiry.c: the time that a login has */
+enum err expiry_start(struct session *session, int64_t expires_us) must_check;
+void expiry_stop(struct session *session);
+
+/* --- watch.c */
+
+/* Tells watches at the end of the turn. */
+void watches_flush(struct hub *hub);
+
+/* A thread has come into memory, is going, has changed, has got a message. */
+void watch_thread_came(struct hub *hub, struct thread *thread);
+void watch_thread_goes(struct thread *thread);
+void watch_thread_changed(const struct thread *thread);
+void watch_message(const struct thread *thread, struct event *event);
+
+uint32_t watch_count(const struct thread *thread) must_check;
+
+/* How a user is has changed in something that watches may see. */
+void watch_user_changed(const struct user *user);
+
+/* Ends the watches of a thread, of all. */
+void watch_thread_failed(struct hub *hub, struct id thread, enum err why);
+void watches_end(struct hub *hub, enum err why);
+
+/* No watch is left; the hub is being freed. */
+void watches_forget(struct hub *hub);
 
 /* --- token.c */
 enum err grant_has_room(const struct hub *hub, struct id token) must_check;

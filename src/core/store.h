@@ -49,6 +49,11 @@ enum show {
 
 enum role { ROLE_GUEST, ROLE_OWNER };
 
+/* What this node says of a user to others: it has no sessions of theirs; it has; or the last one ended with nobody's
+ * wish, and they may be back (idle). Goodbye: it has none any more, and with its lease go the idle ones of all other
+ * nodes; those that are held stay. */
+enum lease { LEASE_NONE, LEASE_IDLE, LEASE_HELD, LEASE_GOODBYE };
+
 /* A user as last set. */
 struct user_record {
     struct span id;
@@ -56,6 +61,8 @@ struct user_record {
     struct span status; /* empty: none */
     enum show show;
     bool available; /* some node holds a lease for them; always false in a store that has one node only */
+    bool idle;      /* all these leases are idle ones */
+    bool overtook;  /* with sink.user: changes before this one may not have been announced */
     int64_t
         version; /* of the last change of all this; later changes of any user have higher ones. 0: the store counts none */
 };
@@ -102,9 +109,9 @@ struct store_sink {
      * may be relied on. The log goes on from `bounds`. */
     void (*reset)(struct store_sink *sink, const struct store_bounds *bounds);
 
-    /* Calls `visit` for each user for whom a lease is to be held (store_ops.lease). The spans live until this turn
-     * ends. */
-    void (*leases)(struct store_sink *sink, void (*visit)(void *ctx, struct span user), void *ctx);
+    /* Calls `visit` for each user for whom a lease is to be held, with which (store_ops.lease; LEASE_IDLE or
+     * LEASE_HELD). The spans live until this turn ends. */
+    void (*leases)(struct store_sink *sink, void (*visit)(void *ctx, struct span user, enum lease lease), void *ctx);
 
     /* Calls `visit` for each token that sessions are open with, so that the store can tell of one that has ended. */
     void (*tokens)(struct store_sink *sink, void (*visit)(void *ctx, struct id token, int64_t expires_us), void *ctx);
@@ -135,6 +142,8 @@ struct thread_request {
     const struct span *users; /* distinct */
     size_t user_count;        /* at least 1 */
     size_t members_max;       /* ERR_TOO_MANY_MEMBERS: joining would exceed it */
+    bool visit;               /* of a room: users[0] comes for a visit, see visit_end */
+    bool members_only;        /* ERR_FORBIDDEN: the room has members, and users[0] is none of them */
 };
 
 typedef void store_thread_done(void *ctx, enum err err, const struct thread_record *thread);
@@ -163,6 +172,14 @@ struct message_page {
 };
 
 typedef void store_page_done(void *ctx, enum err err, const struct message_page *page);
+
+/* Where a message is; the result is not null on OK. */
+struct message_place {
+    struct id thread;
+    struct cursor cursor;
+};
+
+typedef void store_message_done(void *ctx, enum err err, const struct message_place *place);
 
 /* --- tokens ----------------------------------------------------------------------------------------------------- */
 
@@ -194,10 +211,10 @@ struct store_ops {
     void (*presence_put)(struct store *store, struct span id, enum show show, struct span status, store_user_done *done,
                          void *ctx);
 
-    /* From now on this node has sessions of a known user, or none any more. Not answered: the store sees to it, also
-     * when it is away at the moment (sink.leases). With the node's end its leases end, after a while. A store that
-     * has one node only does nothing. */
-    void (*lease)(struct store *store, struct span user, bool held);
+    /* How this node stands to a known user from now on. Not answered: the store sees to it, also when it is away at the
+     * moment (sink.leases). With the node's end its leases end, after a while. A store that has one node only does
+     * nothing. */
+    void (*lease)(struct store *store, struct span user, enum lease lease);
 
     void (*thread_open)(struct store *store, const struct thread_request *request, store_thread_done *done, void *ctx);
 
@@ -213,6 +230,14 @@ struct store_ops {
      * or member. */
     void (*member_remove)(struct store *store, struct id thread, struct span user, store_thread_done *done, void *ctx);
 
+    /* A visit is over. Who came into a room for visits only (thread_request.visit; any number at once, on all nodes
+     * together) is a member until the last of them is over, or, with `stays`, until the next one after it is. Who was a
+     * member before, or has since come in for good (thread_open without `visit`, member_add), is not touched. A visit whose end
+     * was never told, for its node died, may make them stay; a store that has one node only counts from nothing when it
+     * starts. Removal is as by member_remove. ERR_NO_THREAD: no such thread or member. */
+    void (*visit_end)(struct store *store, struct id thread, struct span user, bool stays, store_thread_done *done,
+                      void *ctx);
+
     /* All threads of a user, `with_last` with their last messages, in order of joining. */
     void (*threads_of)(struct store *store, struct span user, bool with_last, store_threads_done *done, void *ctx);
 
@@ -220,6 +245,9 @@ struct store_ops {
      * ERR_NO_THREAD: no such thread, or the sender is no member of it. ERR_CONFLICT: another sender has used this
      * id. */
     void (*append)(struct store *store, struct message *message, store_append_done *done, void *ctx);
+
+    /* Finds a message by its id. ERR_NOT_FOUND: unknown, or gone with retention. */
+    void (*message_find)(struct store *store, struct id message, store_message_done *done, void *ctx);
 
     /* The newest `limit` messages of a thread before `before` (zero: from the end), in log order. ERR_NO_THREAD:
      * `user` is no member. */

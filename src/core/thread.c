@@ -2,8 +2,8 @@
 /*
  * Threads in memory: who gets a message.
  *
- * The store is the truth. A thread is read with the first active member and then follows the store's announcements;
- * when its last active member leaves memory, so does it.
+ * The store is the truth. A thread is read with the first active member, or when somebody begins to watch it, and then
+ * follows the store's announcements; when its last active member has left memory and nobody watches it, so does it.
  */
 #include "core/state.h"
 
@@ -43,6 +43,7 @@ static struct thread *thread_new(struct hub *hub, struct id id)
         return NULL;
     }
     metric_add(METRIC_THREADS, 1);
+    watch_thread_came(hub, thread);
     return thread;
 }
 
@@ -79,11 +80,19 @@ static enum err link_members(struct thread *thread)
 
 static void thread_drop(struct hub *hub, struct thread *thread)
 {
+    watch_thread_goes(thread);
     unlink_members(thread);
     HASH_DEL(hub->threads, thread);
     release_members(thread->members, thread->member_count);
+    free(thread->room);
     free(thread);
     metric_add(METRIC_THREADS, -1);
+}
+
+void thread_release(struct hub *hub, struct thread *thread)
+{
+    if (!thread->active_count && !thread->watched)
+        thread_drop(hub, thread);
 }
 
 void threads_forget(struct hub *hub)
@@ -123,7 +132,15 @@ static struct member *list_members(struct hub *hub, const struct thread_record *
     return members;
 }
 
-static enum err thread_load(struct hub *hub, const struct thread_record *record)
+/* Rooms keep their names. */
+static enum err take_room(struct thread *thread, struct span room)
+{
+    if (room.data && !thread->room)
+        thread->room = span_copy(room);
+    return room.data && !thread->room ? ERR_NO_MEMORY : OK;
+}
+
+enum err thread_load(struct hub *hub, const struct thread_record *record)
 {
     struct member *members = list_members(hub, record);
     struct thread *thread = members ? thread_new(hub, record->id) : NULL;
@@ -134,9 +151,13 @@ static enum err thread_load(struct hub *hub, const struct thread_record *record)
     }
     thread->members = members;
     thread->member_count = (uint32_t)record->member_count;
-    enum err err = link_members(thread);
-    if (err || thread->active_count == 0)
+    enum err err = take_room(thread, record->room);
+    if (!err)
+        err = link_members(thread);
+    if (err)
         thread_drop(hub, thread);
+    else
+        thread_release(hub, thread);
     return err;
 }
 
@@ -158,8 +179,8 @@ void threads_unload(struct user *user)
     struct hub *hub = user->hub;
     for (uint32_t i = user->thread_count; i > 0; i--) {
         struct thread *thread = user->threads[i - 1];
-        if (--thread->active_count == 0)
-            thread_drop(hub, thread);
+        thread->active_count--;
+        thread_release(hub, thread);
     }
 }
 
@@ -213,12 +234,15 @@ static enum err thread_follow(struct hub *hub, struct thread *thread, const stru
     unlink_members(thread);
     thread->members = members;
     thread->member_count = (uint32_t)record->member_count;
-    enum err err = link_members(thread);
+    enum err err = take_room(thread, record->room);
+    if (!err)
+        err = link_members(thread);
     if (!err && hub->options.friends == FRIENDS_THREADS)
         welcome_newcomers(hub, thread, before, before_count);
     release_members(before, before_count);
-    if (!err && thread->active_count == 0)
-        thread_drop(hub, thread);
+    watch_thread_changed(thread);
+    if (!err)
+        thread_release(hub, thread);
     return err;
 }
 
@@ -227,6 +251,7 @@ static enum err thread_follow(struct hub *hub, struct thread *thread, const stru
 static void thread_lose(struct hub *hub, const struct thread_record *record, enum err why)
 {
     struct thread *thread = thread_find(hub, record->id);
+    watch_thread_failed(hub, record->id, why);
     if (thread)
         thread_drop(hub, thread);
     for (size_t i = 0; i < record->member_count; i++) {
@@ -319,7 +344,7 @@ struct id hub_room_id(struct span room)
     return id_of_name(room_space, room);
 }
 
-static enum err open_room(struct user *actor, struct span room, store_thread_done *done, void *ctx)
+static enum err open_room(struct user *actor, struct span room, bool visit, store_thread_done *done, void *ctx)
 {
     struct hub *hub = actor->hub;
     if (room.len == 0 || room.len > ROOM_NAME_MAX || !utf8_printable(room))
@@ -329,7 +354,9 @@ static enum err open_room(struct user *actor, struct span room, store_thread_don
                                      .room = room,
                                      .users = &self,
                                      .user_count = 1,
-                                     .members_max = hub->options.members_max};
+                                     .members_max = hub->options.members_max,
+                                     .visit = visit,
+                                     .members_only = !hub->options.rooms_open};
     return ask_open(hub, &request, done, ctx);
 }
 
@@ -340,7 +367,7 @@ enum err hub_thread_open(struct user *actor, const struct span *users, size_t co
     if (hub_closed(hub))
         return hub_closed(hub);
     if (room.data)
-        return count ? ERR_BAD_FIELD : open_room(actor, room, done, ctx);
+        return count ? ERR_BAD_FIELD : open_room(actor, room, false, done, ctx);
     if (count == 0)
         return ERR_MISSING_FIELD;
     struct span *set = malloc((count + 1) * sizeof(*set));
@@ -356,6 +383,78 @@ enum err hub_thread_open(struct user *actor, const struct span *users, size_t co
     free(set);
     return err;
 }
+
+/* --- visits */
+
+enum err hub_room_visit(struct user *actor, struct span room, store_thread_done *done, void *ctx)
+{
+    return hub_closed(actor->hub) ? hub_closed(actor->hub) : open_room(actor, room, true, done, ctx);
+}
+
+/* A visit of a thread by its id. */
+struct entering {
+    struct user *actor; /* pinned */
+    store_thread_done *done;
+    void *ctx;
+    uint32_t generation;
+};
+
+static bool record_has(const struct thread_record *thread, struct span user)
+{
+    for (size_t i = 0; i < thread->member_count; i++)
+        if (span_equal(thread->members[i].user.id, user))
+            return true;
+    return false;
+}
+
+/* A room is entered by its name, also by its members, for visits are counted. Whether it is open, the store says. */
+static enum err enter_room(const struct entering *entering, struct span room)
+{
+    const struct hub *hub = entering->actor->hub;
+    if (hub->generation != entering->generation)
+        return ERR_STORE; /* that was in what the store has lost */
+    if (hub->shut || hub_closed(hub))
+        return hub->shut ? hub->shut : hub_closed(hub);
+    return open_room(entering->actor, room, true, entering->done, entering->ctx);
+}
+
+static void got_entered(void *ctx, enum err err, const struct thread_record *thread)
+{
+    struct entering *entering = ctx;
+    bool is_room = !err && thread->room.data;
+    if (is_room)
+        err = enter_room(entering, thread->room);
+    else if (!err && !record_has(thread, user_id(entering->actor)))
+        err = ERR_NO_THREAD;
+    if (err || !is_room)
+        entering->done(entering->ctx, err, err ? NULL : thread);
+    hub_user_close(entering->actor);
+    free(entering);
+}
+
+enum err hub_thread_visit(struct user *actor, struct id thread, store_thread_done *done, void *ctx)
+{
+    struct hub *hub = actor->hub;
+    if (hub_closed(hub))
+        return hub_closed(hub);
+    struct entering *entering = malloc(sizeof(*entering));
+    if (!entering)
+        return ERR_NO_MEMORY;
+    *entering = (struct entering){actor, done, ctx, hub->generation};
+    actor->pins++;
+    hub->store->ops->thread_get(hub->store, thread, got_entered, entering);
+    return OK;
+}
+
+enum err hub_visit_end(struct hub *hub, struct id thread, struct span user, bool stays, store_thread_done *done,
+                       void *ctx)
+{
+    if (!hub_closed(hub))
+        hub->store->ops->visit_end(hub->store, thread, user, stays, done, ctx);
+    return hub_closed(hub);
+}
+
+/* --- members */
 
 /* The thread, if `actor` is in it. */
 static enum err actor_in(struct user *actor, struct id id, enum role *ret_role)
@@ -433,4 +532,11 @@ bool hub_is_member(const struct user *user, struct id id)
         if (id_equal(user->threads[i]->id, id))
             return true;
     return false;
+}
+
+bool hub_is_direct(const struct hub *hub, struct id id)
+{
+    enum { TWO = 2 };
+    const struct thread *thread = thread_find(hub, id);
+    return thread && !thread->room && thread->member_count == TWO;
 }

@@ -159,6 +159,20 @@ void grants_used(struct store_sink *sink, void (*visit)(void *ctx, struct id tok
             visit(ctx, grant->token, grant->expires_us);
 }
 
+void hub_view_tokens(const struct hub *hub, void (*visit)(void *ctx, const struct token_view *view), void *ctx)
+{
+    const struct grant *grant, *next;
+    HASH_ITER (hh, hub->grants, grant, next) {
+        if (!grant->session_count)
+            continue;
+        char text[ID_TEXT_SIZE];
+        struct token_view view = {
+            .user = user_id(grant->sessions->user), .expires_us = grant->expires_us, .sessions = grant->session_count};
+        memcpy(view.begins, id_format(grant->token, text), sizeof(view.begins) - 1);
+        visit(ctx, &view);
+    }
+}
+
 static struct span id_bytes(const struct id *id)
 {
     return (struct span){(const char *)id->bytes, sizeof(id->bytes)};

@@ -6,6 +6,15 @@
  * order and announces changes in the same order, what was read and what is announced after fit together without a
  * seam. Two openings at once read the same twice, which is harmless: the first answer makes the user active, the
  * second finds them so.
+ *
+ * Leaving: with the last session a grace begins, in which the user is still HERE (and idle, unless a poll is awaited):
+ *
+ *     sessions ── broke off ──> idle ── grace over ──> gone          lease: HELD, IDLE, NONE
+ *        │ └───── a poll ─────> awaited ─────┘                              HELD,       NONE
+ *        └─────── goodbye ────> awaited, until the next turn                HELD,       GOODBYE
+ *
+ * What other nodes must know of that is in the lease. With versions the store's word on all nodes' leases counts, but
+ * not before it can have heard of ours (`heard`).
  */
 #include "core/state.h"
 
@@ -91,6 +100,28 @@ void users_forget(struct hub *hub)
     }
 }
 
+/* --- how they are */
+
+/* What the store has said counts where it has heard of them: other nodes are asked as well. */
+static bool idle_without_sessions(const struct user *user)
+{
+    if (user->here && user->awaited)
+        return false;
+    return user->elsewhere ? user->idle : user->here && !user->heard;
+}
+
+bool user_is_idle(const struct user *user)
+{
+    return !user->sessions && idle_without_sessions(user);
+}
+
+static enum lease lease_of(const struct user *user)
+{
+    if (!user->here)
+        return LEASE_NONE;
+    return user->sessions || user->awaited ? LEASE_HELD : LEASE_IDLE;
+}
+
 /* Replaces *text, null standing for empty. False: no memory, nothing changed. */
 static bool replace_text(char **text, struct span with)
 {
@@ -102,45 +133,80 @@ static bool replace_text(char **text, struct span with)
     return true;
 }
 
+/* Whether the lease of whoever is here must be in this, or in what it overtook. */
+static bool speaks_of_lease(const struct user_record *record)
+{
+    return record->available || record->overtook;
+}
+
 enum err user_update(struct user *user, const struct user_record *record)
 {
     if (record->version < user->version)
         return OK;
     bool same_name = span_equal(span_of(user->name), record->name);
     bool same_status = span_equal(span_of(user->status), record->status);
-    bool same_rest = user->show == record->show && user_available(user) == (user->here || record->available);
+    bool same_rest =
+        user->show == record->show && user_available(user) == (user_available_here(user) || record->available);
     bool done = (same_name || replace_text(&user->name, record->name)) &&
                 (same_status || replace_text(&user->status, record->status));
-    bool same = done && user->known && same_name && same_status && same_rest;
-    /* Even with nothing new in it: it may be like what was known because it takes back what will not be told here any
-     * more. */
+    /* What was not announced here others were told, and this may take it back. */
+    bool same = done && user->known && same_name && same_status && same_rest && !record->overtook;
     bool foreseen = record->version > user->hub->announced && record->version > user->version;
+    bool was_idle = user_is_idle(user);
     user->known |= done;
     if (!user->known)
         return ERR_NO_MEMORY;
     user->show = (uint8_t)record->show;
     user->elsewhere = record->available;
+    user->heard |= user->here && speaks_of_lease(record);
+    user->idle = record->idle;
     if (done)
         user->version = record->version;
-    if (foreseen)
+    if (!same)
+        user->news = record->version;
+    if (was_idle != user_is_idle(user))
+        watch_user_changed(user);
+    if (!same && foreseen)
         presence_foreseen(user);
     else if (!same)
         presence_changed(user);
     return done ? OK : ERR_NO_MEMORY;
 }
 
+/* Whether sessions that were told of the one would have to be told of the other. */
+static bool is_news(const struct user *user, const struct user_record *record)
+{
+    return user->show != record->show || user->elsewhere != record->available ||
+           !span_equal(span_of(user->name), record->name) || !span_equal(span_of(user->status), record->status);
+}
+
+/* What an answer of the store has overtaken is not told here any more, but other nodes have told it: that it is taken
+ * back will be told, even where that is how it was before. */
+static void pass_over(struct user *user, const struct user_record *record)
+{
+    bool was_available = user_available(user);
+    user->untold |= is_news(user, record);
+    user->heard |= user->here && speaks_of_lease(record);
+    if (was_available != user_available(user))
+        presence_foreseen(user);
+}
+
 /* Each announcement that leads to news is told, also where memory said it before: only what is told together with its
  * version is known to whoever holds that version as a mark, wherever they got it. */
 static void follow_user(struct user *user, const struct user_record *record)
 {
-    bool untold = user->untold;
-    if (record->version < user->version)
+    if (record->version < user->version) {
+        pass_over(user, record);
         return;
+    }
+    bool untold = user->untold;
     enum err err = user_update(user, record);
     if (err)
         log_event(LOG_ERROR, "cannot follow a user's presence", log_span("user", record->id), log_err(err));
-    if (untold)
+    if (untold) {
+        user->news = record->version;
         presence_tell(user);
+    }
     user->untold = user->here && !user->elsewhere;
 }
 
@@ -161,13 +227,13 @@ void user_announced(struct store_sink *sink, const struct user_record *record)
     user_release(user);
 }
 
-void users_leased(struct store_sink *sink, void (*visit)(void *ctx, struct span user), void *ctx)
+void users_leased(struct store_sink *sink, void (*visit)(void *ctx, struct span user, enum lease lease), void *ctx)
 {
     const struct hub *hub = container_of(sink, struct hub, sink);
     struct user *user, *next;
     HASH_ITER (hh, hub->users, user, next)
-        if (user->here)
-            visit(ctx, user_id(user));
+        if (user->here && user_available(user))
+            visit(ctx, user_id(user), lease_of(user));
 }
 
 enum err user_add_thread(struct user *user, struct thread *thread)
@@ -308,12 +374,12 @@ static bool is_held(const struct user *user)
     return user->sessions || user->pins;
 }
 
+/* Keeps a user who is not here in memory a while. */
 static void linger(struct user *user)
 {
-    int64_t now_ms = clock_now_ms(user->hub->clock);
     int64_t grace_ms = user->hub->options.grace_ms;
-    /* When the timer fires for a user who is here, they are no longer, so then it is the grace alone that counts. */
-    timer_set(user->hub->timers, &user->timer, now_ms + (user->here || grace_ms > LINGER_MS ? grace_ms : LINGER_MS));
+    timer_set(user->hub->timers, &user->timer,
+              clock_now_ms(user->hub->clock) + (grace_ms > LINGER_MS ? grace_ms : LINGER_MS));
 }
 
 void hub_user_close(struct user *user)
@@ -328,22 +394,29 @@ void hub_user_close(struct user *user)
         linger(user);
 }
 
-static void lease(const struct user *user)
+static void tell_lease(struct user *user)
 {
     struct store *store = user->hub->store;
-    if (!user->hub->shut) /* the store is closing: leases end with it */
-        store->ops->lease(store, user_id(user), user->here);
+    enum lease lease = lease_of(user);
+    if (user->hub->shut || lease == user->lease) /* the store is closing: leases end with it */
+        return;
+    user->lease = (uint8_t)lease;
+    store->ops->lease(store, user_id(user), lease == LEASE_NONE && user->goodbye ? LEASE_GOODBYE : lease);
 }
 
 void user_arrived(struct user *user)
 {
     struct hub *hub = user->hub;
     timer_clear(hub->timers, &user->timer);
-    if (user->here)
+    if (user->session_count > 1)
         return;
-    bool was_available = user_available(user);
+    bool was_available = user->elsewhere || (user->here && (user->awaited || !user->heard));
+    if (idle_without_sessions(user))
+        watch_user_changed(user);
     user->here = true;
-    lease(user);
+    user->awaited = user->goodbye = false;
+    user->heard = user->elsewhere;
+    tell_lease(user);
     if (was_available)
         return;
     if (hub->versioned)
@@ -355,15 +428,31 @@ void user_arrived(struct user *user)
 /* Where the store counts versions they mostly stay available until it says that no node has them any more. */
 static void grace_over(struct user *user)
 {
-    user->here = false;
-    lease(user);
-    if (!user_available(user))
+    bool was_available = user_available(user);
+    user->here = user->awaited = false;
+    tell_lease(user);
+    user->goodbye = false;
+    if (was_available == user_available(user))
+        watch_user_changed(user);
+    else
         presence_changed(user);
 }
 
-void user_left(struct user *user)
+void user_left(struct user *user, bool awaited, int64_t grace_ms)
 {
-    linger(user);
+    user->awaited = awaited;
+    tell_lease(user);
+    if (!user_available(user))
+        presence_changed(user);
+    else if (user_is_idle(user))
+        watch_user_changed(user);
+    timer_set(user->hub->timers, &user->timer, clock_now_ms(user->hub->clock) + grace_ms);
+}
+
+void user_said_goodbye(struct user *user)
+{
+    user->goodbye = true;
+    user_left(user, true, 0);
 }
 
 void user_deactivate(struct user *user, enum err why)
@@ -397,12 +486,10 @@ static void user_timer_fired(struct timer *timer)
 static void user_lose(struct user *user)
 {
     timer_clear(user->hub->timers, &user->timer);
-    if (user->here) {
-        user->here = false;
-        lease(user);
-    }
-    user->active = user->known = user->elsewhere = user->untold = user->wants_snapshot = false;
-    user->version = user->presence_mark = 0;
+    user->here = user->awaited = user->goodbye = user->heard = false;
+    tell_lease(user);
+    user->active = user->known = user->elsewhere = user->idle = user->untold = user->wants_snapshot = false;
+    user->version = user->news = user->presence_mark = 0;
     user_release(user);
 }
 
@@ -412,6 +499,7 @@ void users_lose(struct hub *hub, enum err why)
     HASH_ITER (hh, hub->users, user, next)
         while (user->sessions)
             session_end(user->sessions, why);
+    watches_end(hub, why);
     threads_forget(hub);
     presence_forget_snapshot(hub);
     HASH_ITER (hh, hub->users, user, next)

@@ -61,20 +61,21 @@ static void redis_presence_put(struct store *head, struct span id, enum show sho
                       (union call_done){.user = done}, ctx);
 }
 
-static void redis_lease(struct store *head, struct span user, bool held)
+static void redis_lease(struct store *head, struct span user, enum lease lease)
 {
-    node_lease(redis_of(head), user, held);
+    node_lease(redis_of(head), user, lease);
 }
 
 /* --- threads ---------------------------------------------------------------------------------------------------- */
 
-enum { OPEN_HEAD = SCRIPT_HEAD_COUNT + 4, OPEN_FEW = 32 };
+enum { OPEN_HEAD = SCRIPT_HEAD_COUNT + 6, OPEN_FEW = 32 };
 
 static void redis_thread_open(struct store *head, const struct thread_request *request, store_thread_done *done,
                               void *ctx)
 {
     char id[ID_TEXT_SIZE];
     char members[INT_TEXT_SIZE];
+    char node[ID_TEXT_SIZE];
     struct span few[OPEN_HEAD + OPEN_FEW];
     size_t count = OPEN_HEAD + request->user_count;
     struct span *words = count > array_len(few) ? malloc(count * sizeof(*words)) : few;
@@ -87,6 +88,8 @@ static void redis_thread_open(struct store *head, const struct thread_request *r
     words[SCRIPT_HEAD_COUNT + 1] = flag(request->room.data);
     words[SCRIPT_HEAD_COUNT + 2] = request->room;
     words[SCRIPT_HEAD_COUNT + 3] = format_limit(request->members_max, members);
+    words[SCRIPT_HEAD_COUNT + 4] = flag(request->members_only);
+    words[SCRIPT_HEAD_COUNT + 5] = request->visit ? format_id(redis_of(head)->node, node) : SPAN_LITERAL("");
     memcpy(words + OPEN_HEAD, request->users, request->user_count * sizeof(*words));
     (void)call_script(redis_of(head), &call_thread, SCRIPT_THREAD_OPEN, count, words, call_done, ctx);
     if (words != few)
@@ -117,6 +120,17 @@ static void redis_member_remove(struct store *head, struct id thread, struct spa
     char id[ID_TEXT_SIZE];
     struct span words[] = {SCRIPT_HEAD, format_id(thread, id), user};
     (void)call_script(redis_of(head), &call_thread, SCRIPT_MEMBER_REMOVE, array_len(words), words,
+                      (union call_done){.thread = done}, ctx);
+}
+
+static void redis_visit_end(struct store *head, struct id thread, struct span user, bool stays, store_thread_done *done,
+                            void *ctx)
+{
+    const struct redis_store *store = redis_of(head);
+    char id[ID_TEXT_SIZE];
+    char node[ID_TEXT_SIZE];
+    struct span words[] = {SCRIPT_HEAD, format_id(thread, id), user, flag(stays), format_id(store->node, node)};
+    (void)call_script(redis_of(head), &call_thread, SCRIPT_VISIT_END, array_len(words), words,
                       (union call_done){.thread = done}, ctx);
 }
 
@@ -175,6 +189,14 @@ static void redis_append(struct store *head, struct message *message, store_appe
                                           (union call_done){.append = done}, ctx);
     call->message = message_ref(message);
     call->claim = ++store->claims;
+}
+
+static void redis_message_find(struct store *head, struct id message, store_message_done *done, void *ctx)
+{
+    char id[ID_TEXT_SIZE];
+    struct span words[] = {SCRIPT_HEAD, format_id(message, id)};
+    (void)call_script(redis_of(head), &call_place, SCRIPT_MESSAGE_FIND, array_len(words), words,
+                      (union call_done){.message = done}, ctx);
 }
 
 static void redis_history(struct store *head, struct id thread, struct span user, struct cursor before, size_t limit,
@@ -571,8 +593,10 @@ static const struct store_ops redis_ops = {
     .thread_get = redis_thread_get,
     .member_add = redis_member_add,
     .member_remove = redis_member_remove,
+    .visit_end = redis_visit_end,
     .threads_of = redis_threads_of,
     .append = redis_append,
+    .message_find = redis_message_find,
     .history = redis_history,
     .replay = redis_replay,
     .token_put = redis_token_put,
@@ -656,6 +680,7 @@ enum err redis_store_open(struct loop *loop, const char *url, const struct store
     store->calls_tail = &store->calls;
     store->entries_tail = &store->entries;
     store->replicate.run = replicate;
+    store->host = id_random();
     set_defaults(&store->options);
     enum err err = read_url(url, options->credentials, &store->url);
     if (!err)

@@ -148,6 +148,17 @@ static void deliver_page(struct redis_call *call)
         message_unref(call->result.page.messages[i]);
 }
 
+static bool read_place(struct redis_call *call, const redisReply *reply)
+{
+    struct message_place *place = &call->result.place;
+    return reply_cursor(reply, 1, &place->cursor) && id_parse(reply_text(reply, 2), &place->thread);
+}
+
+static void deliver_place(struct redis_call *call)
+{
+    call->done.message(call->ctx, call->err, call->err ? NULL : &call->result.place);
+}
+
 /* Other programs make tokens, too: what they say of a user is checked like anything from outside. */
 static bool read_token(struct redis_call *call, const redisReply *reply)
 {
@@ -178,6 +189,7 @@ const struct call_kind call_thread = {read_thread, deliver_thread};
 const struct call_kind call_threads = {read_threads, deliver_threads};
 const struct call_kind call_append = {read_append, deliver_append};
 const struct call_kind call_page = {read_page, deliver_page};
+const struct call_kind call_place = {read_place, deliver_place};
 const struct call_kind call_token = {read_token, deliver_token};
 
 /* --- life ------------------------------------------------------------------------------------------------------- */
@@ -231,7 +243,8 @@ static void end_call(struct redis_call *call, enum err err)
 /* The words of base/err.h that scripts answer with. */
 static enum err err_of_status(struct span word)
 {
-    static const enum err errs[] = {ERR_NO_USER, ERR_NO_THREAD, ERR_NO_TOKEN, ERR_CONFLICT, ERR_TOO_MANY_MEMBERS};
+    static const enum err errs[] = {ERR_NO_USER,   ERR_NO_THREAD,        ERR_NO_TOKEN, ERR_CONFLICT,
+                                    ERR_NOT_FOUND, ERR_TOO_MANY_MEMBERS, ERR_FORBIDDEN};
     for (size_t i = 0; i < array_len(errs); i++)
         if (span_is(word, err_word(errs[i])))
             return errs[i];

@@ -58,8 +58,10 @@ static void got_changes(void *ctx, const redisReply *reply)
         return;
     if (reply_users(reply, 1, &arena, &users, &count)) {
         int64_t before = store->version;
-        for (size_t i = 0; i < count; i++)
+        for (size_t i = 0; i < count; i++) {
+            users[i].overtook = true;
             tell_user(store, &users[i]);
+        }
         if (store->version > before && store->version < store->version_wanted)
             node_catch_up(store);
     } else {
@@ -95,6 +97,7 @@ static bool hear_user(struct redis_store *store, const json_t *event)
         .available = json_is_true(json_object_get(event, "available")),
     };
     int64_t previous;
+    user.idle = user.available && json_is_true(json_object_get(event, "idle"));
     if (!text_int(json_text(event, "version"), &user.version) || !text_int(json_text(event, "previous"), &previous) ||
         !user_id_valid(user.id) || !show_parse(json_text(event, "show"), &user.show))
         return false;
@@ -159,17 +162,25 @@ static void nothing_more(void *ctx, const redisReply *reply)
     (void)is_answer(ctx, reply);
 }
 
-/* Users to be leased in one script. */
+static struct span lease_word(enum lease lease)
+{
+    static const char *const words[] = {
+        [LEASE_NONE] = "none", [LEASE_IDLE] = "idle", [LEASE_HELD] = "held", [LEASE_GOODBYE] = "goodbye"};
+    return span_of(words[lease]);
+}
+
+/* Users to be leased in one script, all in the same way. */
 struct batch {
     struct redis_store *store;
     struct span words[SCRIPT_HEAD_COUNT + 2 + BATCH];
     size_t count;
 };
 
-static void batch_begin(struct batch *batch, const char *node)
+static void batch_init(struct batch *batch, struct redis_store *store, const char *node, enum lease lease)
 {
+    batch->store = store;
     batch->words[SCRIPT_HEAD_COUNT] = span_of(node);
-    batch->words[SCRIPT_HEAD_COUNT + 1] = SPAN_LITERAL("1");
+    batch->words[SCRIPT_HEAD_COUNT + 1] = lease_word(lease);
     batch->count = SCRIPT_HEAD_COUNT + 2;
 }
 
@@ -180,28 +191,40 @@ static void batch_send(struct batch *batch)
     batch->count = SCRIPT_HEAD_COUNT + 2;
 }
 
-static void batch_user(void *ctx, struct span user)
+/* A batch for each kind of lease. */
+static void batch_user(void *ctx, struct span user, enum lease lease)
 {
-    struct batch *batch = ctx;
+    struct batch *batches = ctx;
+    struct batch *batch = &batches[lease == LEASE_HELD];
     batch->words[batch->count++] = user;
     if (batch->count == array_len(batch->words))
         batch_send(batch);
+}
+
+/* A new one. Its first half is the same as long as the process lives: visits are counted by that (members.lua). */
+static struct id node_name(const struct redis_store *store)
+{
+    struct id name = id_random();
+    memcpy(name.bytes, store->host.bytes, sizeof(name.bytes) / 2);
+    return name;
 }
 
 static void join(struct redis_store *store)
 {
     char node[ID_TEXT_SIZE];
     char lease[INT_TEXT_SIZE];
-    struct batch batch = {.store = store};
-    store->node = id_random();
+    struct batch batches[2]; /* idle, held */
+    store->node = node_name(store);
     struct span words[] = {SCRIPT_HEAD, span_of(id_format(store->node, node)),
                            int_format(store->options.lease_ms, lease)};
     link_script(&store->link, SCRIPT_JOIN, array_len(words), words, nothing_more, store);
     store->joined = true;
     store->renewed_ms = loop_now_ms(store->loop);
-    batch_begin(&batch, node);
-    store->sink->leases(store->sink, batch_user, &batch);
-    batch_send(&batch);
+    batch_init(&batches[0], store, node, LEASE_IDLE);
+    batch_init(&batches[1], store, node, LEASE_HELD);
+    store->sink->leases(store->sink, batch_user, batches);
+    batch_send(&batches[0]);
+    batch_send(&batches[1]);
 }
 
 static void got_epoch(void *ctx, const redisReply *reply)
@@ -264,11 +287,10 @@ void node_down(struct redis_store *store)
     timer_clear(loop_timers(store->loop), &store->pulse_timer);
 }
 
-void node_lease(struct redis_store *store, struct span user, bool held)
+void node_lease(struct redis_store *store, struct span user, enum lease lease)
 {
     char node[ID_TEXT_SIZE];
-    struct span words[] = {SCRIPT_HEAD, span_of(id_format(store->node, node)),
-                           held ? SPAN_LITERAL("1") : SPAN_LITERAL("0"), user};
+    struct span words[] = {SCRIPT_HEAD, span_of(id_format(store->node, node)), lease_word(lease), user};
     if (store->joined)
         link_script(&store->link, SCRIPT_LEASE, array_len(words), words, lease_is_taken, store);
 }

@@ -10,7 +10,7 @@
 #include "base/json.h"
 #include "base/utf8.h"
 
-enum { USER_BYTES_MAX = 128, USER_FIELDS = 6, THREAD_FIELDS = 4, ATTACHMENTS_DEPTH = 512 };
+enum { USER_BYTES_MAX = 128, USER_FIELDS = 7, THREAD_FIELDS = 4, ATTACHMENTS_DEPTH = 512 };
 
 static const redisReply *element(const redisReply *array, size_t index)
 {
@@ -104,6 +104,7 @@ bool reply_user(const redisReply *array, struct arena *arena, struct user_record
     user.name = arena_copy(arena, name);
     user.status = arena_copy(arena, status);
     user.available = span_is(reply_text(array, 4), "1");
+    user.idle = user.available && span_is(reply_text(array, 6), "1");
     *ret_user = user;
     return !arena->failed;
 }

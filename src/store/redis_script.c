@@ -6,6 +6,7 @@
 
 #define BEFORE_BASE LUA_base
 #define BEFORE_ALL LUA_base LUA_prelude
+#define BEFORE_MEMBERS LUA_base LUA_prelude LUA_members
 
 static const char *const texts[SCRIPT_COUNT] = {
 #define ROW(name, file, prelude) [name] = BEFORE_##prelude LUA_##file,

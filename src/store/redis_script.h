@@ -6,7 +6,7 @@
 #ifndef STORE_REDIS_SCRIPT_H
 #define STORE_REDIS_SCRIPT_H
 
-/* A row: name, file, and what stands before it: base.lua alone, or all of base.lua and prelude.lua. */
+/* A row: name, file, and what stands before it: base.lua alone, prelude.lua too, or members.lua as well. */
 #define SCRIPT_TABLE(ROW)                                                                                              \
     ROW(SCRIPT_LOAD, load, ALL)                                                                                        \
     ROW(SCRIPT_USER_PUT, user_put, ALL)                                                                                \
@@ -16,13 +16,15 @@
     ROW(SCRIPT_JOIN, join, ALL)                                                                                        \
     ROW(SCRIPT_LEASE, lease, ALL)                                                                                      \
     ROW(SCRIPT_RETIRE, retire, ALL)                                                                                    \
-    ROW(SCRIPT_PULSE, pulse, ALL)                                                                                      \
-    ROW(SCRIPT_THREAD_OPEN, thread_open, ALL)                                                                          \
+    ROW(SCRIPT_PULSE, pulse, MEMBERS)                                                                                  \
+    ROW(SCRIPT_THREAD_OPEN, thread_open, MEMBERS)                                                                      \
     ROW(SCRIPT_THREAD_GET, thread_get, ALL)                                                                            \
-    ROW(SCRIPT_MEMBER_ADD, member_add, ALL)                                                                            \
-    ROW(SCRIPT_MEMBER_REMOVE, member_remove, ALL)                                                                      \
+    ROW(SCRIPT_MEMBER_ADD, member_add, MEMBERS)                                                                        \
+    ROW(SCRIPT_MEMBER_REMOVE, member_remove, MEMBERS)                                                                  \
+    ROW(SCRIPT_VISIT_END, visit_end, MEMBERS)                                                                          \
     ROW(SCRIPT_THREADS_OF, threads_of, ALL)                                                                            \
     ROW(SCRIPT_APPEND, append, BASE)                                                                                   \
+    ROW(SCRIPT_MESSAGE_FIND, message_find, BASE)                                                                       \
     ROW(SCRIPT_HISTORY, history, ALL)                                                                                  \
     ROW(SCRIPT_REPLAY, replay, ALL)                                                                                    \
     ROW(SCRIPT_RETAIN, retain, ALL)                                                                                    \

@@ -33,6 +33,7 @@ union call_done {
     store_threads_done *threads;
     store_append_done *append;
     store_page_done *page;
+    store_message_done *message;
     store_token_done *token;
 };
 
@@ -46,7 +47,7 @@ struct call_kind {
 };
 
 extern const struct call_kind call_plain, call_user, call_users, call_thread, call_threads, call_append, call_page,
-    call_token;
+    call_place, call_token;
 
 struct redis_call {
     struct redis_call *next;
@@ -68,6 +69,7 @@ struct redis_call {
         struct thread_record thread;
         struct append_result append;
         struct message_page page;
+        struct message_place place;
         struct token_record token;
         struct {
             void *items; /* user_record or thread_record */
@@ -130,7 +132,7 @@ void node_fini(struct redis_store *store);
 /* The link is up: joins under a new name, leases all anew, and gives the old name up. */
 void node_join(struct redis_store *store);
 void node_down(struct redis_store *store);
-void node_lease(struct redis_store *store, struct span user, bool held);
+void node_lease(struct redis_store *store, struct span user, enum lease lease);
 void node_event(struct redis_store *store, struct span payload);
 
 /* Reads all changes of users after the last one known. */
@@ -197,6 +199,7 @@ struct redis_store {
     bool reading;
 
     /* the node */
+    struct id host; /* begins all names of our node */
     struct id node;
     struct id former[FORMER_MAX]; /* names that it had before, as far as they may still be known in Redis */
     size_t former_count;

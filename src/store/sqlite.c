@@ -19,6 +19,7 @@
 #include "io/loop.h"
 #include "store/sqlite_call.h"
 #include "store/sqlite_exchange.h"
+#include "store/sqlite_ops.h"
 #include "store/sqlite_worker.h"
 
 enum { RESERVE_CALLS = 64 };
@@ -156,7 +157,7 @@ static void sqlite_presence_put(struct store *head, struct span id, enum show sh
 }
 
 /* One node needs no leases: the hub knows all sessions there are. */
-static void sqlite_lease(struct store *head unused_arg, struct span user unused_arg, bool held unused_arg)
+static void sqlite_lease(struct store *head unused_arg, struct span user unused_arg, enum lease lease unused_arg)
 {
 }
 
@@ -218,6 +219,18 @@ static void sqlite_member_remove(struct store *head, struct id thread, struct sp
     send_member(sqlite_of(head), CALL_MEMBER_REMOVE, thread, user, 0, done, ctx);
 }
 
+static void sqlite_visit_end(struct store *head, struct id thread, struct span user, bool stays,
+                             store_thread_done *done, void *ctx)
+{
+    struct sqlite_store *store = sqlite_of(head);
+    struct call *call = make(store, CALL_VISIT_END, user.len, ctx);
+    call->done.thread = done;
+    call->args.member.thread = thread;
+    call->args.member.user = call_text(call, user);
+    call->args.member.stays = stays;
+    send(store, call);
+}
+
 static void sqlite_threads_of(struct store *head, struct span user, bool with_last, store_threads_done *done, void *ctx)
 {
     struct sqlite_store *store = sqlite_of(head);
@@ -234,6 +247,15 @@ static void sqlite_append(struct store *head, struct message *message, store_app
     struct call *call = make(store, CALL_APPEND, 0, ctx);
     call->done.append = done;
     call->args.append = message_ref(message);
+    send(store, call);
+}
+
+static void sqlite_message_find(struct store *head, struct id message, store_message_done *done, void *ctx)
+{
+    struct sqlite_store *store = sqlite_of(head);
+    struct call *call = make(store, CALL_MESSAGE_FIND, 0, ctx);
+    call->done.message = done;
+    call->args.message_find = message;
     send(store, call);
 }
 
@@ -313,8 +335,10 @@ static const struct store_ops sqlite_ops = {
     .thread_get = sqlite_thread_get,
     .member_add = sqlite_member_add,
     .member_remove = sqlite_member_remove,
+    .visit_end = sqlite_visit_end,
     .threads_of = sqlite_threads_of,
     .append = sqlite_append,
+    .message_find = sqlite_message_find,
     .history = sqlite_history,
     .replay = sqlite_replay,
     .token_put = sqlite_token_put,
@@ -328,7 +352,8 @@ static const struct store_ops sqlite_ops = {
 static void deliver_thread(struct sqlite_store *store, struct call *call)
 {
     const struct thread_record *record = call->err ? NULL : &call->result.thread.record;
-    struct span left = call->kind == CALL_MEMBER_REMOVE ? call->args.member.user : (struct span){NULL, 0};
+    bool leaves = call->kind == CALL_MEMBER_REMOVE || call->kind == CALL_VISIT_END;
+    struct span left = leaves ? call->args.member.user : (struct span){NULL, 0};
     if (record && call->result.thread.changed)
         store->sink->thread(store->sink, record, left);
     call->done.thread(call->ctx, call->err, record);
@@ -357,9 +382,11 @@ static void deliver(struct sqlite_store *store, struct call *call)
     case CALL_THREAD_OPEN:
     case CALL_THREAD_GET:
     case CALL_MEMBER_ADD:
-    case CALL_MEMBER_REMOVE: deliver_thread(store, call); break;
+    case CALL_MEMBER_REMOVE:
+    case CALL_VISIT_END: deliver_thread(store, call); break;
     case CALL_THREADS_OF: call->done.threads(call->ctx, err, result->threads.items, result->threads.count); break;
     case CALL_APPEND: deliver_append(store, call); break;
+    case CALL_MESSAGE_FIND: call->done.message(call->ctx, err, err ? NULL : &result->place); break;
     case CALL_HISTORY:
     case CALL_REPLAY: call->done.page(call->ctx, err, err ? NULL : &result->page); break;
     case CALL_TOKEN_GET: call->done.token(call->ctx, err, err ? NULL : &result->token); break;
@@ -488,6 +515,7 @@ enum err sqlite_store_open(struct loop *loop, const char *path, const struct sto
         return ERR_NO_MEMORY;
     enum err err = database_open(&store->worker.db, store->path, options->durability);
     if (!err) {
+        visits_forget(&store->worker.db);
         err = start_thread(store);
         if (err)
             database_close(&store->worker.db);

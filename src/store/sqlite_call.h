@@ -27,8 +27,10 @@ struct database;
     ROW(CALL_THREAD_GET, READS)                                                                                        \
     ROW(CALL_MEMBER_ADD, SEVERAL)                                                                                      \
     ROW(CALL_MEMBER_REMOVE, SEVERAL)                                                                                   \
+    ROW(CALL_VISIT_END, SEVERAL)                                                                                       \
     ROW(CALL_THREADS_OF, READS)                                                                                        \
     ROW(CALL_APPEND, WRITES)                                                                                           \
+    ROW(CALL_MESSAGE_FIND, READS)                                                                                      \
     ROW(CALL_HISTORY, READS)                                                                                           \
     ROW(CALL_REPLAY, READS)                                                                                            \
     ROW(CALL_TOKEN_PUT, WRITES)                                                                                        \
@@ -52,6 +54,7 @@ union call_done {
     store_threads_done *threads;
     store_append_done *append;
     store_page_done *page;
+    store_message_done *message;
     store_token_done *token;
 };
 
@@ -74,12 +77,14 @@ union call_args {
         struct id thread;
         struct span user;
         size_t members_max; /* add only */
-    } member;               /* add, remove; get without a user */
+        bool stays;         /* end of a visit only */
+    } member;               /* add, remove, end of a visit; get without a user */
     struct {
         struct span user;
         bool with_last;
     } threads_of;
     struct message *append; /* a reference */
+    struct id message_find;
     struct {
         struct id thread;
         struct span user;
@@ -116,6 +121,7 @@ union call_result {
     } threads;
     struct append_result append;
     struct message_page page; /* each message is a reference */
+    struct message_place place;
     struct token_record token;
 };
 

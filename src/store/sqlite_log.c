@@ -95,6 +95,17 @@ enum err run_append(struct database *db, struct call *call)
     return err;
 }
 
+enum err run_message_find(struct database *db, struct call *call)
+{
+    struct query query = query_on(db, SQL_MESSAGE_FIND);
+    query_id(&query, &call->args.message_find);
+    bool found = query_row(&query);
+    if (found)
+        call->result.place = (struct message_place){query_column_id(&query, 1), query_column_cursor(&query, 0)};
+    enum err err = query_end(&query);
+    return err ? err : found ? OK : ERR_NOT_FOUND;
+}
+
 static struct query before(struct database *db, int64_t thread, struct cursor end, uint64_t limit)
 {
     struct query query = query_on(db, SQL_MESSAGES_BEFORE);

@@ -31,7 +31,12 @@ enum err run_thread_open(struct database *db, struct call *call) must_check;
 enum err run_thread_get(struct database *db, struct call *call) must_check;
 enum err run_member_add(struct database *db, struct call *call) must_check;
 enum err run_member_remove(struct database *db, struct call *call) must_check;
+enum err run_visit_end(struct database *db, struct call *call) must_check;
 enum err run_threads_of(struct database *db, struct call *call) must_check;
+
+/* None of the visits that were counted goes on: for a database that was just opened. Where it cannot be written that is
+ * logged, and who was visiting stays. */
+void visits_forget(struct database *db);
 
 /* A member by ids as row numbers. ERR_NO_THREAD: there is none. */
 struct member_key {
@@ -45,6 +50,7 @@ enum err member_find(struct database *db, const struct id *thread, struct span u
 /* sqlite_log.c */
 enum err run_start(struct database *db, struct call *call) must_check;
 enum err run_append(struct database *db, struct call *call) must_check;
+enum err run_message_find(struct database *db, struct call *call) must_check;
 enum err run_history(struct database *db, struct call *call) must_check;
 
 enum err log_bounds(struct database *db, struct store_bounds *ret_bounds) must_check;

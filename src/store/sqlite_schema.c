@@ -33,6 +33,8 @@ static const char *const migrations[] = {
     "CREATE INDEX messages_by_thread ON messages (thread);"
     "CREATE TABLE tokens (id BLOB PRIMARY KEY, user TEXT NOT NULL, expires_us INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
     "CREATE INDEX tokens_by_expiry ON tokens (expires_us);",
+    /* 1 to 2. `visits` of who is a member for visits only: how many there are. */
+    "ALTER TABLE members ADD COLUMN visits INTEGER;",
 };
 
 enum { VERSION = (int)array_len(migrations) };

@@ -49,6 +49,13 @@
         " AND NOT EXISTS (SELECT 1 FROM members WHERE thread = ?1 AND role = ?2)")                                     \
     ROW(SQL_MEMBER_FIND, "SELECT t.number, u.number FROM threads t JOIN members m ON m.thread = t.number"              \
                          " JOIN users u ON u.number = m.user WHERE t.id = ?1 AND u.id = ?2")                           \
+    /* visits: null for a member for good */                                                                           \
+    ROW(SQL_VISITS_FIND, "SELECT ifnull(visits, -1) FROM members WHERE thread = ?1 AND user = ?2")                     \
+    ROW(SQL_VISITS_SET, "UPDATE members SET visits = ?3 WHERE thread = ?1 AND user = ?2")                              \
+    ROW(SQL_VISITS_ADD,                                                                                                \
+        "UPDATE members SET visits = visits + 1 WHERE thread = ?1 AND user = ?2 AND visits IS NOT NULL")               \
+    ROW(SQL_VISITS_END, "UPDATE members SET visits = NULL WHERE thread = ?1 AND user = ?2 AND visits IS NOT NULL")     \
+    ROW(SQL_VISITS_FORGET, "UPDATE members SET visits = 0 WHERE visits > 0")                                           \
     ROW(SQL_THREADS_OF, "SELECT t.number, t.id, t.room FROM members m JOIN threads t ON t.number = m.thread"           \
                         " WHERE m.user = (SELECT number FROM users WHERE id = ?1) ORDER BY m.place")                   \
     /* messages */                                                                                                     \

@@ -7,6 +7,7 @@
  */
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "store/sqlite_ops.h"
 
 /* A thread's row, in call->result.thread.record as far as the caller sees it. */
@@ -107,6 +108,15 @@ static enum err member_insert(struct database *db, int64_t thread, int64_t user,
     return query_run(&query);
 }
 
+static enum err set_visits(struct database *db, const struct member_key *key, int64_t visits)
+{
+    struct query query = query_on(db, SQL_VISITS_SET);
+    query_int(&query, key->thread);
+    query_int(&query, key->user);
+    query_int(&query, visits);
+    return query_run(&query);
+}
+
 static enum err thread_add(struct database *db, const struct thread_request *request, struct thread_row *row)
 {
     struct query query = query_on(db, SQL_THREAD_ADD);
@@ -131,26 +141,49 @@ static enum err thread_make(struct database *db, struct call *call, struct threa
         err = user_number(db, request->users[i], &user);
         if (!err)
             err = member_insert(db, row->number, user, i == 0 ? ROLE_OWNER : ROLE_GUEST);
+        if (!err && request->room.data && request->visit)
+            err = set_visits(db, &(struct member_key){row->number, user}, 1);
     }
     return err ? err : finish_change(db, call, row);
 }
 
-/* Brings a user into a thread whose members are loaded. No effect on a member. */
-static enum err join(struct database *db, struct call *call, const struct thread_row *row, struct span user,
-                     size_t members_max)
+/* How somebody comes, and where nobody is let in. */
+struct coming {
+    size_t members_max;
+    bool members_only; /* but into an empty thread */
+    bool visit;
+};
+
+/* A member who came for visits only is a member for good from now on, or for one visit more. Others stay what they
+ * are. */
+static enum err count_visit(struct database *db, const struct member_key *key, bool visit)
 {
-    int64_t number;
-    enum err err = user_number(db, user, &number);
+    struct query query = query_on(db, visit ? SQL_VISITS_ADD : SQL_VISITS_END);
+    query_int(&query, key->thread);
+    query_int(&query, key->user);
+    return query_run(&query);
+}
+
+/* Brings a user into a thread whose members are loaded. */
+static enum err join(struct database *db, struct call *call, const struct thread_row *row, struct span user,
+                     struct coming coming)
+{
+    struct member_key key = {.thread = row->number};
+    enum err err = user_number(db, user, &key.user);
     if (err)
         return err;
     const struct thread_record *record = row->record;
     for (size_t i = 0; i < record->member_count; i++)
         if (span_equal(record->members[i].user.id, user))
-            return OK;
-    if (record->member_count >= members_max)
+            return count_visit(db, &key, coming.visit);
+    if (coming.members_only && record->member_count)
+        return ERR_FORBIDDEN;
+    if (record->member_count >= coming.members_max)
         return ERR_TOO_MANY_MEMBERS;
     /* A thread that everybody has left starts anew with whoever comes first. */
-    err = member_insert(db, row->number, number, record->member_count ? ROLE_GUEST : ROLE_OWNER);
+    err = member_insert(db, key.thread, key.user, record->member_count ? ROLE_GUEST : ROLE_OWNER);
+    if (!err && coming.visit)
+        err = set_visits(db, &key, 1);
     return err ? err : finish_change(db, call, row);
 }
 
@@ -162,7 +195,8 @@ static enum err open_room(struct database *db, struct call *call, struct thread_
         return thread_make(db, call, row, 1);
     if (!err)
         err = load_members(db, &call->arena, row);
-    return err ? err : join(db, call, row, request->users[0], request->members_max);
+    struct coming coming = {request->members_max, request->members_only, request->visit};
+    return err ? err : join(db, call, row, request->users[0], coming);
 }
 
 static enum err open_members(struct database *db, struct call *call, struct thread_row *row)
@@ -199,7 +233,8 @@ enum err run_member_add(struct database *db, struct call *call)
 {
     struct thread_row row = {.record = &call->result.thread.record};
     enum err err = find_and_load(db, call, &row);
-    return err ? err : join(db, call, &row, call->args.member.user, call->args.member.members_max);
+    struct coming coming = {.members_max = call->args.member.members_max};
+    return err ? err : join(db, call, &row, call->args.member.user, coming);
 }
 
 enum err member_find(struct database *db, const struct id *thread, struct span user, struct member_key *ret_key)
@@ -231,18 +266,64 @@ static enum err ensure_owner(struct database *db, int64_t thread)
     return query_run(&query);
 }
 
+static enum err leave(struct database *db, struct call *call, const struct thread_row *row,
+                      const struct member_key *key)
+{
+    enum err err = member_delete(db, key);
+    if (!err)
+        err = ensure_owner(db, key->thread);
+    return err ? err : finish_change(db, call, row);
+}
+
+/* A member, and the row of the thread. */
+static enum err find_member(struct database *db, struct call *call, struct thread_row *row, struct member_key *ret_key)
+{
+    enum err err = member_find(db, &call->args.member.thread, call->args.member.user, ret_key);
+    return err ? err : thread_find(db, SQL_THREAD_FIND, &call->args.member.thread, &call->arena, row);
+}
+
 enum err run_member_remove(struct database *db, struct call *call)
 {
     struct thread_row row = {.record = &call->result.thread.record};
     struct member_key key;
-    enum err err = member_find(db, &call->args.member.thread, call->args.member.user, &key);
+    enum err err = find_member(db, call, &row, &key);
+    return err ? err : leave(db, call, &row, &key);
+}
+
+/* -1: the member is one for good. */
+static enum err find_visits(struct database *db, const struct member_key *key, int64_t *ret_visits)
+{
+    struct query query = query_on(db, SQL_VISITS_FIND);
+    query_int(&query, key->thread);
+    query_int(&query, key->user);
+    bool found = query_row(&query);
+    if (found)
+        *ret_visits = query_column_int(&query, 0);
+    enum err err = query_end(&query);
+    return err ? err : found ? OK : ERR_NO_THREAD;
+}
+
+enum err run_visit_end(struct database *db, struct call *call)
+{
+    struct thread_row row = {.record = &call->result.thread.record};
+    struct member_key key;
+    int64_t visits = 0;
+    enum err err = find_member(db, call, &row, &key);
     if (!err)
-        err = thread_find(db, SQL_THREAD_FIND, &call->args.member.thread, &call->arena, &row);
-    if (!err)
-        err = member_delete(db, &key);
-    if (!err)
-        err = ensure_owner(db, key.thread);
-    return err ? err : finish_change(db, call, &row);
+        err = find_visits(db, &key, &visits);
+    if (!err && (visits == 0 || visits == 1) && !call->args.member.stays)
+        return leave(db, call, &row, &key);
+    if (!err && visits > 0)
+        err = set_visits(db, &key, visits - 1);
+    return err ? err : load_members(db, &call->arena, &row);
+}
+
+void visits_forget(struct database *db)
+{
+    struct query query = query_on(db, SQL_VISITS_FORGET);
+    enum err err = query_run(&query);
+    if (err)
+        log_event(LOG_WARN, "who was visiting a room stays a member of it", log_text("reason", database_complaint(db)));
 }
 
 /* The threads themselves, before their members: one query at a time for each statement. */

@@ -31,8 +31,10 @@ static enum err dispatch(struct worker *worker, struct call *call)
     case CALL_THREAD_GET: return run_thread_get(db, call);
     case CALL_MEMBER_ADD: return run_member_add(db, call);
     case CALL_MEMBER_REMOVE: return run_member_remove(db, call);
+    case CALL_VISIT_END: return run_visit_end(db, call);
     case CALL_THREADS_OF: return run_threads_of(db, call);
     case CALL_APPEND: return run_append(db, call);
+    case CALL_MESSAGE_FIND: return run_message_find(db, call);
     case CALL_HISTORY: return run_history(db, call);
     case CALL_REPLAY: return run_replay(db, call);
     case CALL_TOKEN_PUT: return run_token_put(db, call);

@@ -27,6 +27,7 @@ static void require(bool holds)
 static void check_user(const struct user_record *user)
 {
     require(user_id_valid(user->id) && utf8_valid(user->name) && utf8_valid(user->status));
+    require(user->available || !user->idle);
 }
 
 static void read_users(const redisReply *reply, struct arena *arena)

@@ -23,15 +23,18 @@ struct fake_user {
     char name[NAME_SIZE];
     char status[STATUS_SIZE];
     enum show show;
-    bool here;      /* our node holds a lease */
-    bool elsewhere; /* another node does */
+    enum lease here;      /* our node's */
+    enum lease elsewhere; /* another node's */
     int64_t version;
+    bool overtook;
 };
 
 struct fake_member {
     const struct fake_user *user;
     enum role role;
     struct cursor joined;
+    bool visiting; /* is no member but for visits */
+    unsigned visits;
 };
 
 struct fake_thread {
@@ -65,6 +68,7 @@ struct call {
         store_threads_done *threads;
         store_append_done *append;
         store_page_done *page;
+        store_message_done *place;
         store_token_done *token;
         void (*closed)(void *ctx);
     } done;
@@ -78,7 +82,7 @@ struct call {
     struct span *users;
     size_t user_count, limit, bytes_max;
     enum show show;
-    bool with_last;
+    bool with_last, members_only, visit, stays;
     struct cursor cursor;
     int64_t expires_us;
     struct message *message;
@@ -89,6 +93,7 @@ struct call {
     size_t record_count;
     struct append_result appended;
     struct message_page page;
+    struct message_place place;
     struct token_record token;
 };
 
@@ -195,13 +200,25 @@ static struct message *message_of(const struct fake_store *store, struct id id)
     return NULL;
 }
 
+static bool is_available(const struct fake_user *user)
+{
+    return user->here || user->elsewhere;
+}
+
+static bool is_idle(const struct fake_user *user)
+{
+    return is_available(user) && user->here != LEASE_HELD && user->elsewhere != LEASE_HELD;
+}
+
 static struct user_record record_of_user(struct block **scratch, const struct fake_user *user)
 {
     return (struct user_record){.id = scratch_copy(scratch, span_of(user->id)),
                                 .name = scratch_copy(scratch, span_of(user->name)),
                                 .status = scratch_copy(scratch, span_of(user->status)),
                                 .show = user->show,
-                                .available = user->version && (user->here || user->elsewhere),
+                                .available = user->version && is_available(user),
+                                .idle = user->version && is_idle(user),
+                                .overtook = user->overtook,
                                 .version = user->version};
 }
 
@@ -233,8 +250,9 @@ static void announce_messages(struct fake_store *store)
 static void announce_thread_alone(struct fake_store *store, const struct fake_thread *thread, struct span left)
 {
     struct block *scratch = NULL;
-    struct thread_record record = record_of_thread(&scratch, thread);
     unsigned busy = fake_store_busy;
+    fake_store_busy = 1;
+    struct thread_record record = record_of_thread(&scratch, thread);
     fake_store_busy = 0;
     store->sink->thread(store->sink, &record, left);
     fake_store_busy = busy;
@@ -540,23 +558,32 @@ static void fake_presence_put(struct store *port, struct span id, enum show show
     call->text = call_copy(call, status);
 }
 
-static void set_leases(struct fake_store *store, struct fake_user *user, bool here, bool elsewhere)
+static void set_leases(struct fake_store *store, struct fake_user *user, enum lease here, enum lease elsewhere)
 {
-    bool same = (user->here || user->elsewhere) == (here || elsewhere);
+    struct fake_user before = *user;
     user->here = here;
     user->elsewhere = elsewhere;
-    if (!same)
+    if (is_available(user) != is_available(&before) || is_idle(user) != is_idle(&before))
         note_change(store, user);
 }
 
+/* Idle leases go with the one that is ended. */
+static void say_goodbye(struct fake_store *store, struct fake_user *user, enum lease here, enum lease elsewhere)
+{
+    set_leases(store, user, here == LEASE_IDLE ? LEASE_NONE : here, elsewhere == LEASE_IDLE ? LEASE_NONE : elsewhere);
+}
+
 /* Once the hub has started it has no other call under way whose place in the line would matter. */
-static void fake_lease(struct store *port, struct span id, bool held)
+static void fake_lease(struct store *port, struct span id, enum lease lease)
 {
     struct fake_store *store = of_port(port);
     assert(!store->closing);
     struct fake_user *user = user_of(store, id);
-    assert(user && user->here != held);
-    set_leases(store, user, held, user->elsewhere);
+    assert(user);
+    if (lease == LEASE_GOODBYE)
+        say_goodbye(store, user, LEASE_NONE, user->elsewhere);
+    else
+        set_leases(store, user, lease, user->elsewhere);
 }
 
 /* --- threads ---------------------------------------------------------------------------------------------------- */
@@ -582,7 +609,7 @@ static enum err add_member(struct fake_store *store, struct fake_thread *thread,
     if (thread->member_count >= members_max)
         return ERR_TOO_MANY_MEMBERS;
     assert(thread->member_count < MEMBERS_MAX);
-    thread->members[thread->member_count++] = (struct fake_member){user, role, store->head};
+    thread->members[thread->member_count++] = (struct fake_member){.user = user, .role = role, .joined = store->head};
     return OK;
 }
 
@@ -617,18 +644,33 @@ static enum err make_thread(struct fake_store *store, const struct call *call)
     return OK;
 }
 
+/* Of whoever came into a room, or is in it and comes again. */
+static void count_visit(struct fake_member *member, bool is_new, bool visit)
+{
+    if (is_new)
+        member->visiting = visit;
+    else if (!visit)
+        member->visiting = false;
+    member->visits += visit;
+}
+
 static void run_thread_open(struct fake_store *store, struct call *call)
 {
     struct fake_thread *thread = call->room.data ? thread_of(store, call->id) : thread_of_set(store, call);
     bool changed = !thread || (call->room.data && !member_of(thread, call->users[0]));
     if (!thread)
         call->err = make_thread(store, call);
+    else if (changed && call->members_only && thread->member_count)
+        call->err = ERR_FORBIDDEN;
     else if (changed)
-        call->err = add_member(store, thread, call->users[0], ROLE_GUEST, call->limit);
+        call->err =
+            add_member(store, thread, call->users[0], thread->member_count ? ROLE_GUEST : ROLE_OWNER, call->limit);
     if (call->err)
         return;
     if (!thread)
         thread = &store->threads[store->thread_count - 1];
+    if (call->room.data)
+        count_visit(member_of(thread, call->users[0]), changed, call->visit);
     if (changed)
         announce_thread(store, thread, (struct span){0});
     give_thread(call, thread);
@@ -642,6 +684,8 @@ static void fake_thread_open(struct store *port, const struct thread_request *re
     call->id = request->id;
     call->room = call_copy(call, request->room);
     call->limit = request->members_max;
+    call->members_only = request->members_only;
+    call->visit = request->visit;
     call->user_count = request->user_count;
     fake_store_busy += 1;
     call->users = scratch_alloc(&call->scratch, request->user_count * sizeof(*call->users));
@@ -679,6 +723,7 @@ static void run_member_add(struct fake_store *store, struct call *call)
             return;
         announce_thread(store, thread, (struct span){0});
     }
+    member_of(thread, call->user)->visiting = false;
     give_thread(call, thread);
 }
 
@@ -729,6 +774,31 @@ static void fake_member_remove(struct store *port, struct id thread, struct span
     call->done.thread = done;
     call->id = thread;
     call->user = call_copy(call, user);
+}
+
+static void run_visit_end(struct fake_store *store, struct call *call)
+{
+    struct fake_thread *thread = thread_of(store, call->id);
+    struct fake_member *member = member_of(thread, call->user);
+    if (!member) {
+        call->err = ERR_NO_THREAD;
+        return;
+    }
+    member->visits -= member->visiting && member->visits;
+    if (member->visiting && !member->visits && !call->stays)
+        run_member_remove(store, call);
+    else
+        give_thread(call, thread);
+}
+
+static void fake_visit_end(struct store *port, struct id thread, struct span user, bool stays, store_thread_done *done,
+                           void *ctx)
+{
+    struct call *call = call_new(port, run_visit_end, answer_thread, ctx);
+    call->done.thread = done;
+    call->id = thread;
+    call->user = call_copy(call, user);
+    call->stays = stays;
 }
 
 static struct message *last_of(const struct fake_store *store, struct id thread)
@@ -804,6 +874,27 @@ static void fake_append(struct store *port, struct message *message, store_appen
     struct call *call = call_new(port, run_append, answer_append, ctx);
     call->done.append = done;
     call->message = message_ref(message);
+}
+
+static void run_message_find(struct fake_store *store, struct call *call)
+{
+    const struct message *message = message_of(store, call->id);
+    if (message)
+        call->place = (struct message_place){message->fields.thread, message->cursor};
+    else
+        call->err = ERR_NOT_FOUND;
+}
+
+static void answer_place(struct call *call)
+{
+    call->done.place(call->ctx, call->err, call->err ? NULL : &call->place);
+}
+
+static void fake_message_find(struct store *port, struct id message, store_message_done *done, void *ctx)
+{
+    struct call *call = call_new(port, run_message_find, answer_place, ctx);
+    call->done.place = done;
+    call->id = message;
 }
 
 static void start_page(struct fake_store *store, struct call *call)
@@ -963,8 +1054,10 @@ static const struct store_ops fake_ops = {
     .thread_get = fake_thread_get,
     .member_add = fake_member_add,
     .member_remove = fake_member_remove,
+    .visit_end = fake_visit_end,
     .threads_of = fake_threads_of,
     .append = fake_append,
+    .message_find = fake_message_find,
     .history = fake_history,
     .replay = fake_replay,
     .token_put = fake_token_put,
@@ -994,6 +1087,14 @@ bool fake_store_member(struct fake_store *store, struct id thread, struct span u
     if (member)
         *ret_joined = member->joined;
     return member;
+}
+
+void fake_store_members(struct fake_store *store, struct id id,
+                        void (*visit)(void *ctx, const char *user, enum role role), void *ctx)
+{
+    const struct fake_thread *thread = thread_of(store, id);
+    for (size_t i = 0; thread && i < thread->member_count; i++)
+        visit(ctx, thread->members[i].user->id, thread->members[i].role);
 }
 
 void fake_store_add_user(struct fake_store *store, const char *id, const char *name)
@@ -1067,8 +1168,22 @@ void fake_store_user(struct fake_store *store, const char *id, bool *ret_availab
 {
     const struct fake_user *user = user_of(store, span_of(id));
     assert(user);
-    *ret_available = user->here || user->elsewhere;
+    *ret_available = is_available(user);
     *ret_show = user->show;
+}
+
+bool fake_store_user_is_idle(struct fake_store *store, const char *id)
+{
+    const struct fake_user *user = user_of(store, span_of(id));
+    assert(user);
+    return is_idle(user);
+}
+
+enum lease fake_store_lease(struct fake_store *store, const char *id)
+{
+    const struct fake_user *user = user_of(store, span_of(id));
+    assert(user);
+    return user->here;
 }
 
 void fake_store_away(struct fake_store *store, bool away)
@@ -1083,10 +1198,33 @@ void fake_store_hold_news(struct fake_store *store, bool hold)
         announce_news(store);
 }
 
-void fake_store_attend_elsewhere(struct fake_store *store, const char *id, bool attends)
+void fake_store_overtake_news(struct fake_store *store)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < store->news_count; i++) {
+        bool last = true;
+        for (size_t k = i + 1; k < store->news_count; k++)
+            last = last && strcmp(store->news[k].id, store->news[i].id) != 0;
+        if (!last)
+            continue;
+        store->news[kept] = store->news[i];
+        store->news[kept++].overtook = true;
+    }
+    store->news_count = kept;
+}
+
+void fake_store_lease_elsewhere(struct fake_store *store, const char *id, enum lease lease)
 {
     struct fake_user *user = put_user(store, span_of(id), (struct span){0});
-    set_leases(store, user, user->here, attends);
+    if (lease == LEASE_GOODBYE)
+        say_goodbye(store, user, user->here, LEASE_NONE);
+    else
+        set_leases(store, user, user->here, lease);
+}
+
+void fake_store_attend_elsewhere(struct fake_store *store, const char *id, bool attends)
+{
+    fake_store_lease_elsewhere(store, id, attends ? LEASE_HELD : LEASE_NONE);
 }
 
 void fake_store_set_elsewhere(struct fake_store *store, const char *id, const char *name, enum show show,
@@ -1124,7 +1262,8 @@ const char *fake_store_leases(const struct fake_store *store)
     for (size_t i = 0; i < store->user_count; i++) {
         if (!store->users[i].here)
             continue;
-        len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s", len ? "," : "", store->users[i].id);
+        len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s%s", len ? "," : "", store->users[i].id,
+                                store->users[i].here == LEASE_IDLE ? "?" : "");
     }
     return text;
 }

@@ -51,6 +51,10 @@ void fake_store_outage(struct fake_store *store, enum err err);
 /* Whether a user is in a thread, and the log's head when they came in. */
 bool fake_store_member(struct fake_store *store, struct id thread, struct span user, struct cursor *ret_joined);
 
+/* Calls `visit` for each member of a thread, in order of joining. */
+void fake_store_members(struct fake_store *store, struct id thread,
+                        void (*visit)(void *ctx, const char *user, enum role role), void *ctx);
+
 /* Makes a user known without a call. */
 void fake_store_add_user(struct fake_store *store, const char *id, const char *name);
 
@@ -84,6 +88,8 @@ int64_t fake_store_version(const struct fake_store *store);
 
 /* A known user as the store knows them. */
 void fake_store_user(struct fake_store *store, const char *id, bool *ret_available, enum show *ret_show);
+bool fake_store_user_is_idle(struct fake_store *store, const char *id);
+enum lease fake_store_lease(struct fake_store *store, const char *id);
 
 /* While it is away, start is not answered but by close, with ERR_STORE. */
 void fake_store_away(struct fake_store *store, bool away);
@@ -91,8 +97,12 @@ void fake_store_away(struct fake_store *store, bool away);
 /* While they are held, changes of users are not announced; letting go announces them. */
 void fake_store_hold_news(struct fake_store *store, bool hold);
 
+/* Of changes that were held, each user's last one overtakes the others, as where a node was cut off for a while. */
+void fake_store_overtake_news(struct fake_store *store);
+
 /* Another node gets sessions of a user, who is made if need be, or loses the last. */
 void fake_store_attend_elsewhere(struct fake_store *store, const char *user, bool attends);
+void fake_store_lease_elsewhere(struct fake_store *store, const char *user, enum lease lease);
 void fake_store_set_elsewhere(struct fake_store *store, const char *user, const char *name, enum show show,
                               const char *status);
 
@@ -100,7 +110,8 @@ void fake_store_set_elsewhere(struct fake_store *store, const char *user, const 
 void fake_store_join_elsewhere(struct fake_store *store, struct id thread, const char *user);
 void fake_store_leave_elsewhere(struct fake_store *store, struct id thread, const char *user);
 
-/* The users for whom our node holds leases, as `alice,bob` in order of their making. Lives until the next call. */
+/* The users for whom our node holds leases, as `alice,bob?` in order of their making; `?`: an idle one. Lives until the
+ * next call. */
 const char *fake_store_leases(const struct fake_store *store);
 
 /* What the hub gave to start. */

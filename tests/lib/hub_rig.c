@@ -19,6 +19,7 @@ struct hub_options hub_rig_options(enum friends friends)
                                 .grace_ms = 10000,
                                 .token_ttl_ms = 3600 * 1000,
                                 .token_ends_streams = true,
+                                .rooms_open = true,
                                 .sessions_per_user = 4,
                                 .streams_per_token = 2,
                                 .members_max = 4,
@@ -99,7 +100,7 @@ void hub_rig_turn(struct rig *rig)
         fake_store_settle(rig->store);
         timers_run(&rig->timers, rig->clock.now_ms);
         hub_tick(rig->hub);
-    } while (fake_store_pending(rig->store));
+    } while (fake_store_pending(rig->store) || timers_next(&rig->timers) <= rig->clock.now_ms);
 }
 
 void hub_rig_pass(struct rig *rig, int64_t ms)
@@ -483,17 +484,40 @@ static void viewer_closed(struct session *session, enum err why)
     viewer_note(viewer, "%sclosed(%s)", gap_before(viewer), err_word(why));
 }
 
-static const struct session_ops viewer_ops = {METRIC_SESSIONS_STREAM, viewer_event, viewer_settled, viewer_closed};
+static struct session_place viewer_place(const struct session *session)
+{
+    const struct viewer *viewer = container_of(session, struct viewer, session);
+    return (struct session_place){SPAN_LITERAL("192.0.2.1"), (uint32_t)viewer->len};
+}
+
+static const struct session_ops stays_ops = {
+    .protocol = "test",
+    .gauge = METRIC_SESSIONS_STREAM,
+    .event = viewer_event,
+    .settled = viewer_settled,
+    .close = viewer_closed,
+    .place = viewer_place,
+};
+
+static const struct session_ops polls_ops = {
+    .protocol = "test-poll",
+    .gauge = METRIC_SESSIONS_STREAM,
+    .comes_again = true,
+    .event = viewer_event,
+    .settled = viewer_settled,
+    .close = viewer_closed,
+};
 
 enum err viewer_attach(struct viewer *viewer, struct rig *rig, const char *user, const struct attach *attach)
 {
     unsigned leave_after = viewer->leave_after;
-    bool eager = viewer->eager;
-    *viewer = (struct viewer){.rig = rig, .leave_after = leave_after, .eager = eager};
+    bool eager = viewer->eager, polls = viewer->polls;
+    *viewer = (struct viewer){.rig = rig, .leave_after = leave_after, .eager = eager, .polls = polls};
     struct opened opened = open_user(rig, user, NULL);
     if (opened.err)
         return opened.err;
-    enum err err = hub_attach(&viewer->session, &viewer_ops, opened.user, attach);
+    const struct session_ops *ops = polls ? &polls_ops : &stays_ops;
+    enum err err = hub_attach(&viewer->session, ops, opened.user, attach);
     assert_int_equal(session_attached(&viewer->session), err == OK);
     hub_user_close(opened.user);
     return err;
@@ -516,6 +540,11 @@ void viewer_leave(struct viewer *viewer)
     hub_detach(&viewer->session);
 }
 
+void viewer_say_goodbye(struct viewer *viewer)
+{
+    hub_leave(&viewer->session);
+}
+
 void viewer_check(struct viewer *viewer, const char *expected, const char *file, int line)
 {
     viewer->text[viewer->len] = '\0';
@@ -527,4 +556,97 @@ void viewer_skip(struct viewer *viewer)
 {
     viewer->len = 0;
     viewer->text[0] = '\0';
+}
+
+/* --- watchers */
+
+static void watcher_note(struct watcher *watcher, const char *format, ...) printf_like(2, 3);
+static void watcher_note(struct watcher *watcher, const char *format, ...)
+{
+    size_t room = sizeof(watcher->text) - watcher->len;
+    int gap = snprintf(watcher->text + watcher->len, room, "%s", watcher->len ? " " : "");
+    va_list args;
+    va_start(args, format);
+    int len = vsnprintf(watcher->text + watcher->len + gap, room - (size_t)gap, format, args);
+    va_end(args);
+    assert_true(len >= 0 && (size_t)(gap + len) < room);
+    watcher->len += (size_t)(gap + len);
+}
+
+struct gathered {
+    char text[sizeof(((struct watcher *)NULL)->last)];
+    size_t len;
+};
+
+static void gather_occupant(void *ctx, const struct occupant *occupant)
+{
+    struct gathered *gathered = ctx;
+    const struct presence *who = &occupant->presence;
+    assert_true(who->available || !occupant->idle);
+    int len = snprintf(gathered->text + gathered->len, sizeof(gathered->text) - gathered->len, "%s%s%s%.*s%s%s%s%.*s%s",
+                       gathered->len ? " " : "", occupant->role == ROLE_OWNER ? "@" : "",
+                       occupant->idle   ? "?"
+                       : who->available ? "+"
+                                        : "-",
+                       (int)who->user.len, who->user.data, who->show == SHOW_CHAT ? "" : "/",
+                       who->show == SHOW_CHAT ? "" : show_word(who->show), who->status.len ? "\"" : "",
+                       (int)who->status.len, who->status.data ? who->status.data : "", who->status.len ? "\"" : "");
+    gathered->len += (size_t)len;
+    assert_true(gathered->len < sizeof(gathered->text));
+}
+
+static void watcher_changed(struct thread_watch *watch)
+{
+    struct watcher *watcher = container_of(watch, struct watcher, watch);
+    struct gathered gathered = {0};
+    assert_false(watcher->over);
+    hub_occupants(watch, gather_occupant, &gathered);
+    if (strcmp(gathered.text, watcher->last) == 0)
+        watcher_note(watcher, "=");
+    else
+        watcher_note(watcher, "{%s}", gathered.text);
+    memcpy(watcher->last, gathered.text, sizeof(watcher->last));
+    if (watcher->leaves)
+        hub_unwatch(watch);
+}
+
+static void watcher_message(struct thread_watch *watch, struct event *event)
+{
+    struct watcher *watcher = container_of(watch, struct watcher, watch);
+    const struct message_fields *fields = &event->message->fields;
+    assert_false(watcher->over);
+    assert_true(id_equal(fields->thread, watch->thread));
+    watcher_note(watcher, "%.*s:%.*s", (int)fields->sender.len, fields->sender.data, (int)fields->text.len,
+                 fields->text.data);
+}
+
+static void watcher_ended(struct thread_watch *watch, enum err why)
+{
+    struct watcher *watcher = container_of(watch, struct watcher, watch);
+    assert_false(watcher->over);
+    watcher->over = true;
+    watcher->why = why;
+    watcher_note(watcher, "ended(%s)", err_word(why));
+    memset(watch, 0xa5, sizeof(*watch)); /* it may be freed in here */
+    watch->watched = NULL;
+}
+
+static const struct thread_watch_ops watcher_ops = {watcher_changed, watcher_message, watcher_ended};
+
+enum err watcher_try(struct watcher *watcher, struct rig *rig, struct id thread)
+{
+    *watcher = (struct watcher){.leaves = watcher->leaves};
+    return hub_watch(rig->hub, &watcher->watch, &watcher_ops, thread);
+}
+
+void watcher_start(struct watcher *watcher, struct rig *rig, struct id thread)
+{
+    assert_int_equal(watcher_try(watcher, rig, thread), OK);
+}
+
+void watcher_check(struct watcher *watcher, const char *expected, const char *file, int line)
+{
+    watcher->text[watcher->len] = '\0';
+    _assert_string_equal(watcher->text, expected, file, line);
+    watcher->len = 0;
 }

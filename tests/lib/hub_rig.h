@@ -27,7 +27,7 @@ struct rig {
     struct hub *hub;
 };
 
-/* Grace 10 s, tokens 1 h that end streams, 4 sessions per user, 2 streams per token, 4 members, 100 bytes of text,
+/* Grace 10 s, tokens 1 h that end streams, open rooms, 4 sessions per user, 2 streams per token, 4 members, 100 bytes of text,
  * 50 of attachments, no rate limits. */
 struct hub_options hub_rig_options(enum friends friends);
 
@@ -101,6 +101,7 @@ struct viewer {
     unsigned shown;       /* events in all */
     unsigned leave_after; /* detaches inside the callback of that event; 0: never */
     bool eager;           /* calls hub_continue inside settled */
+    bool polls;           /* its sessions come again; set before it is attached */
     bool closed;
     enum err why;
 };
@@ -113,7 +114,12 @@ void viewer_join(struct viewer *viewer, struct rig *rig, const char *user);
 
 /* The same with what came after `since`. */
 void viewer_resume(struct viewer *viewer, struct rig *rig, const char *user, struct cursor since);
+
+/* Its session ends with nobody's wish. */
 void viewer_leave(struct viewer *viewer);
+
+/* It ends with the user's. */
+void viewer_say_goodbye(struct viewer *viewer);
 
 /* Compares what was shown since the last call. */
 #define assert_shown(viewer, expected) viewer_check(viewer, expected, __FILE__, __LINE__)
@@ -121,5 +127,28 @@ void viewer_check(struct viewer *viewer, const char *expected, const char *file,
 
 /* Forgets what was shown. */
 void viewer_skip(struct viewer *viewer);
+
+/* --- watchers */
+
+/* What it saw, as text with spaces between: `{@+alice ?bob -carol/away"out"}` who is in the thread, in order of
+ * joining, `@` an owner, `?` idle; `=` the same as last time; `alice:hi` a message; `ended(no_thread)`. */
+struct watcher {
+    struct thread_watch watch;
+    char text[8192];
+    size_t len;
+    char last[1024]; /* who was in it, as told last */
+    bool leaves;     /* unwatches inside `changed` */
+    bool over;
+    enum err why;
+};
+
+enum err watcher_try(struct watcher *watcher, struct rig *rig, struct id thread);
+
+/* Fails the test on an error. */
+void watcher_start(struct watcher *watcher, struct rig *rig, struct id thread);
+
+/* Compares what was seen since the last call. */
+#define assert_seen(watcher, expected) watcher_check(watcher, expected, __FILE__, __LINE__)
+void watcher_check(struct watcher *watcher, const char *expected, const char *file, int line);
 
 #endif

@@ -116,6 +116,54 @@ static void a_repeat_in_the_same_breath_is_a_repeat(void **state)
     message_unref(message);
 }
 
+static void assert_found(struct harness *h, struct id id, struct id thread, struct cursor cursor)
+{
+    assert_ok(find_message(h, id));
+    assert_true(id_equal(h->got.place.thread, thread));
+    assert_cursor(h->got.place.cursor, cursor);
+}
+
+static void a_message_is_found_by_its_id(void **state)
+{
+    struct harness *h = *state;
+    make_users(h, "alice bob");
+    struct id pair = thread_of(h, "alice bob");
+    struct id own = thread_of(h, "alice");
+    const struct id ids[] = {id_random(), id_random(), id_random()};
+    struct cursor cursors[array_len(ids)];
+    for (size_t i = 0; i < array_len(ids); i++) {
+        assert_ok(append_as(h, ids[i], i == 1 ? own : pair, "alice", "x"));
+        cursors[i] = h->got.append.cursor;
+    }
+    for (int restart = 0; restart < 2; restart++) {
+        for (size_t i = 0; i < array_len(ids); i++)
+            assert_found(h, ids[i], i == 1 ? own : pair, cursors[i]);
+        assert_int_equal(find_message(h, id_random()), ERR_NOT_FOUND);
+        assert_int_equal(find_message(h, pair), ERR_NOT_FOUND);
+        assert_ok(list_users(h, "", 10));
+        reopen_store(h);
+    }
+    /* Whoever has left since: who may know of it is for the caller to say. */
+    assert_ok(remove_member(h, own, "alice"));
+    assert_found(h, ids[1], own, cursors[1]);
+}
+
+static void a_message_is_found_in_its_turn(void **state)
+{
+    struct harness *h = *state;
+    const struct store_ops *ops = h->store->ops;
+    make_users(h, "alice");
+    struct id thread = thread_of(h, "alice");
+    struct message *message = draft(id_random(), thread, "alice", "hello");
+    ops->message_find(h->store, message->fields.id, on_message, ask(h));
+    ops->append(h->store, message, on_append, ask(h));
+    ops->message_find(h->store, message->fields.id, on_message, ask(h));
+    settle(h);
+    assert_journal(h, "done not_found; message hello; done; done; ");
+    assert_cursor(h->got.place.cursor, message->cursor);
+    message_unref(message);
+}
+
 static void a_failed_call_leaves_its_neighbours_alone(void **state)
 {
     struct harness *h = *state;
@@ -302,6 +350,8 @@ static const struct CMUnitTest tests[] = {
     CASE(a_repeat_is_known_after_a_restart_and_after_leaving),
     CASE(the_id_of_another_senders_message_is_a_conflict),
     CASE(a_repeat_in_the_same_breath_is_a_repeat),
+    CASE(a_message_is_found_by_its_id),
+    CASE(a_message_is_found_in_its_turn),
     CASE(a_failed_call_leaves_its_neighbours_alone),
     CASE(messages_come_back_as_they_were_given),
     CASE(long_text_comes_back_whole),

@@ -195,6 +195,26 @@ static void retention_removes_what_is_too_old(void **state)
     assert_cursor(h->got.page.oldest, old);
 }
 
+static void what_retention_took_is_not_found(void **state)
+{
+    struct harness *h = *state;
+    h->options.retention_ms = 60000;
+    reopen_store(h);
+    make_users(h, "alice");
+    struct id thread = thread_of(h, "alice");
+    struct id old = id_random();
+    struct id young = id_random();
+    assert_ok(append_as(h, old, thread, "alice", "old"));
+    struct cursor oldest = h->got.append.cursor;
+    assert_ok(find_message(h, old));
+    pass_us(h, 30000000);
+    assert_ok(append_as(h, young, thread, "alice", "young"));
+    pass_us(h, 30000001);
+    wait_for_oldest(h, "alice", oldest);
+    assert_int_equal(find_message(h, old), ERR_NOT_FOUND);
+    assert_ok(find_message(h, young));
+}
+
 static void what_retention_took_is_told_as_a_gap(void **state)
 {
     struct harness *h = *state;
@@ -287,6 +307,7 @@ static const struct CMUnitTest tests[] = {
     CASE(replay_merges_many_threads),
     CASE(retention_keeps_the_newest_by_count),
     CASE(retention_removes_what_is_too_old),
+    CASE(what_retention_took_is_not_found),
     CASE(what_retention_took_is_told_as_a_gap),
     CASE(what_was_lost_before_joining_is_no_gap),
     CASE(a_thread_that_retention_emptied_goes_on),

@@ -113,6 +113,58 @@ static void a_room_is_found_by_its_name_and_joined(void **state)
     assert_buf(h->got.room, "Café \"1\"");
 }
 
+static void a_room_for_its_members_only_lets_nobody_else_in(void **state)
+{
+    struct harness *h = *state;
+    enum { MANY = 10 };
+    make_users(h, "alice bob carol");
+    /* Somebody has to be the first. */
+    assert_ok(open_members_room(h, "office", "alice", MANY));
+    struct id room = h->got.thread;
+    assert_journal(h, "thread alice*; done; ");
+    assert_int_equal(open_members_room(h, "office", "bob", MANY), ERR_FORBIDDEN);
+    assert_journal(h, "done forbidden; ");
+    assert_ok(get_thread(h, room));
+    assert_buf(h->got.members, "alice*");
+
+    /* Who was added is one of them, in whatever way the room is asked for. */
+    assert_ok(add_member(h, room, "bob"));
+    assert_ok(open_members_room(h, "office", "bob", MANY));
+    assert_true(id_equal(h->got.thread, room));
+    assert_ok(open_members_room(h, "office", "alice", MANY));
+    assert_buf(h->got.members, "alice* bob");
+    assert_ok(open_room(h, "office", "carol"));
+    assert_buf(h->got.members, "alice* bob carol");
+
+    /* And not any more once they were removed. */
+    assert_ok(remove_member(h, room, "bob"));
+    assert_int_equal(open_members_room(h, "office", "bob", MANY), ERR_FORBIDDEN);
+}
+
+static void a_room_for_its_members_only_says_what_is_wrong_first(void **state)
+{
+    struct harness *h = *state;
+    make_users(h, "alice bob");
+    assert_int_equal(open_members_room(h, "office", "nobody", 1), ERR_NO_USER);
+    assert_ok(open_members_room(h, "office", "alice", 1));
+    assert_int_equal(open_members_room(h, "office", "nobody", 1), ERR_NO_USER);
+    assert_int_equal(open_members_room(h, "office", "bob", 1), ERR_FORBIDDEN);
+    assert_ok(open_members_room(h, "office", "alice", 1));
+}
+
+static void a_room_for_its_members_only_that_everybody_left_starts_anew(void **state)
+{
+    struct harness *h = *state;
+    make_users(h, "alice bob");
+    assert_ok(open_members_room(h, "office", "alice", 1));
+    struct id room = h->got.thread;
+    assert_ok(remove_member(h, room, "alice"));
+    assert_ok(open_members_room(h, "office", "bob", 1));
+    assert_true(id_equal(h->got.thread, room));
+    assert_buf(h->got.members, "bob*");
+    assert_int_equal(open_members_room(h, "office", "alice", 2), ERR_FORBIDDEN);
+}
+
 static void a_room_is_not_the_thread_of_its_members(void **state)
 {
     struct harness *h = *state;
@@ -307,6 +359,158 @@ static void a_thread_can_have_many_members(void **state)
     assert_int_equal(add_member_max(h, room, "owner", MANY + 1), OK);
 }
 
+/* --- visits ----------------------------------------------------------------------------------------------------- */
+
+/* Alice's room, called the lobby. */
+static struct id make_lobby(struct harness *h)
+{
+    make_users(h, "alice bob carol dave erin");
+    assert_ok(open_room(h, "lobby", "alice"));
+    buf_reset(&h->journal);
+    return h->got.thread;
+}
+
+static void who_visits_a_room_is_a_member_until_the_visit_is_over(void **state)
+{
+    struct harness *h = *state;
+    struct id room = make_lobby(h);
+    assert_ok(visit_room(h, "lobby", "bob"));
+    assert_true(id_equal(h->got.thread, room));
+    assert_journal(h, "thread alice* bob; done; ");
+    assert_ok(append_as(h, id_random(), room, "bob", "hello"));
+    assert_ok(end_visit(h, room, "bob", false));
+    assert_buf(h->got.members, "alice*");
+    assert_journal(h, "message hello; done; thread alice* without bob; done; ");
+    assert_int_equal(end_visit(h, room, "bob", false), ERR_NO_THREAD);
+    assert_int_equal(end_visit(h, room, "nobody", false), ERR_NO_THREAD);
+    assert_int_equal(end_visit(h, id_random(), "alice", false), ERR_NO_THREAD);
+    assert_ok(get_thread(h, room));
+    assert_buf(h->got.members, "alice*");
+}
+
+static void several_visits_at_once_end_with_the_last(void **state)
+{
+    struct harness *h = *state;
+    struct id room = make_lobby(h);
+    for (int i = 0; i < 3; i++)
+        assert_ok(visit_room(h, "lobby", "bob"));
+    assert_buf(h->got.members, "alice* bob");
+    buf_reset(&h->journal);
+    for (int i = 0; i < 2; i++) {
+        assert_ok(end_visit(h, room, "bob", i > 0));
+        assert_buf(h->got.members, "alice* bob");
+    }
+    assert_journal(h, "done; done; ");
+    assert_ok(end_visit(h, room, "bob", false));
+    assert_journal(h, "thread alice* without bob; done; ");
+}
+
+static void who_stays_after_a_visit_is_a_member_until_the_next_is_over(void **state)
+{
+    struct harness *h = *state;
+    struct id room = make_lobby(h);
+    assert_ok(visit_room(h, "lobby", "bob"));
+    for (int i = 0; i < 3; i++) {
+        assert_ok(end_visit(h, room, "bob", true));
+        assert_buf(h->got.members, "alice* bob");
+    }
+    assert_ok(visit_room(h, "lobby", "bob"));
+    assert_ok(end_visit(h, room, "bob", false));
+    assert_buf(h->got.members, "alice*");
+    /* One who has stayed can also be sent off at once. */
+    assert_ok(visit_room(h, "lobby", "bob"));
+    assert_ok(end_visit(h, room, "bob", true));
+    assert_ok(end_visit(h, room, "bob", false));
+    assert_buf(h->got.members, "alice*");
+}
+
+static void a_visit_makes_nobody_leave_who_is_a_member_anyway(void **state)
+{
+    struct harness *h = *state;
+    struct id room = make_lobby(h);
+    assert_ok(add_member(h, room, "bob"));
+    /* One comes in for good during a visit; another is added by others. */
+    assert_ok(visit_room(h, "lobby", "carol"));
+    assert_ok(open_room(h, "lobby", "carol"));
+    assert_ok(visit_room(h, "lobby", "dave"));
+    assert_ok(add_member(h, room, "dave"));
+    assert_ok(visit_room(h, "lobby", "erin"));
+    const char *const stay[] = {"alice", "bob", "carol", "dave"};
+    for (size_t i = 0; i < array_len(stay); i++) {
+        assert_ok(visit_room(h, "lobby", stay[i]));
+        for (int j = 0; j < 3; j++)
+            assert_ok(end_visit(h, room, stay[i], j == 2));
+    }
+    assert_buf(h->got.members, "alice* bob carol dave erin");
+    assert_ok(end_visit(h, room, "erin", false));
+    assert_buf(h->got.members, "alice* bob carol dave");
+    /* Who was removed and comes again for a visit is a visitor. */
+    assert_ok(remove_member(h, room, "carol"));
+    assert_ok(visit_room(h, "lobby", "carol"));
+    assert_ok(end_visit(h, room, "carol", false));
+    assert_buf(h->got.members, "alice* bob dave");
+}
+
+static void a_visitor_who_was_removed_has_no_visits_left(void **state)
+{
+    struct harness *h = *state;
+    struct id room = make_lobby(h);
+    for (int i = 0; i < 2; i++)
+        assert_ok(visit_room(h, "lobby", "bob"));
+    assert_ok(remove_member(h, room, "bob"));
+    assert_int_equal(end_visit(h, room, "bob", false), ERR_NO_THREAD);
+    assert_ok(add_member(h, room, "bob"));
+    assert_ok(end_visit(h, room, "bob", false));
+    assert_buf(h->got.members, "alice* bob");
+}
+
+static void a_room_made_by_a_visitor_is_theirs_as_long_as_they_are_there(void **state)
+{
+    struct harness *h = *state;
+    make_users(h, "alice bob");
+    assert_ok(visit_room(h, "lobby", "alice"));
+    struct id room = h->got.thread;
+    assert_buf(h->got.members, "alice*");
+    assert_ok(open_room(h, "lobby", "bob"));
+    assert_ok(end_visit(h, room, "alice", false));
+    assert_buf(h->got.members, "bob*");
+    assert_ok(remove_member(h, room, "bob"));
+    assert_ok(visit_room(h, "lobby", "alice"));
+    assert_buf(h->got.members, "alice*");
+    assert_ok(end_visit(h, room, "alice", false));
+    assert_int_equal(h->got.member_count, 0);
+    /* In a thread without a name nobody is a visitor. */
+    struct id pair = thread_of(h, "alice bob");
+    assert_ok(end_visit(h, pair, "bob", false));
+    assert_buf(h->got.members, "alice* bob");
+}
+
+static bool was_the_last_visit(struct harness *h, struct id room, const char *user)
+{
+    assert_ok(visit_room(h, "lobby", user));
+    assert_ok(end_visit(h, room, user, false));
+    return !strstr(text_of(&h->got.members), user);
+}
+
+static void visitors_are_known_after_a_restart(void **state)
+{
+    struct harness *h = *state;
+    struct id room = make_lobby(h);
+    for (int i = 0; i < 2; i++)
+        assert_ok(visit_room(h, "lobby", "bob"));
+    assert_ok(visit_room(h, "lobby", "carol"));
+    assert_ok(end_visit(h, room, "carol", true));
+    reopen_store(h);
+    assert_ok(end_visit(h, room, "alice", false));
+    assert_buf(h->got.members, "alice* bob carol");
+    /* Visits are over with their node; where there may be others it takes a while until that is known. */
+    wait_until(h, was_the_last_visit(h, room, "bob"));
+    assert_buf(h->got.members, "alice* carol");
+    assert_ok(visit_room(h, "lobby", "carol"));
+    assert_ok(end_visit(h, room, "carol", false));
+    assert_buf(h->got.members, "alice*");
+}
+
 static const struct CMUnitTest tests[] = {
     CASE(the_same_members_have_the_same_thread),
     CASE(other_members_have_another_thread),
@@ -314,6 +518,16 @@ static const struct CMUnitTest tests[] = {
     CASE(a_thread_needs_known_users),
     CASE(a_thread_has_a_largest_number_of_members),
     CASE(a_room_is_found_by_its_name_and_joined),
+    CASE(a_room_for_its_members_only_lets_nobody_else_in),
+    CASE(a_room_for_its_members_only_says_what_is_wrong_first),
+    CASE(a_room_for_its_members_only_that_everybody_left_starts_anew),
+    CASE(who_visits_a_room_is_a_member_until_the_visit_is_over),
+    CASE(several_visits_at_once_end_with_the_last),
+    CASE(who_stays_after_a_visit_is_a_member_until_the_next_is_over),
+    CASE(a_visit_makes_nobody_leave_who_is_a_member_anyway),
+    CASE(a_visitor_who_was_removed_has_no_visits_left),
+    CASE(a_room_made_by_a_visitor_is_theirs_as_long_as_they_are_there),
+    CASE(visitors_are_known_after_a_restart),
     CASE(a_room_is_not_the_thread_of_its_members),
     CASE(an_added_member_is_a_guest),
     CASE(a_removed_member_is_gone),

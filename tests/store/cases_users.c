@@ -136,20 +136,50 @@ static void a_lease_is_not_answered_and_harms_nothing(void **state)
     const struct store_ops *ops = h->store->ops;
     struct span alice = SPAN_LITERAL("alice");
     make_users(h, "alice bob");
-    ops->lease(h->store, alice, true);
-    ops->lease(h->store, alice, true);
-    ops->lease(h->store, SPAN_LITERAL("bob"), false);
+    ops->lease(h->store, alice, LEASE_HELD);
+    ops->lease(h->store, alice, LEASE_HELD);
+    ops->lease(h->store, SPAN_LITERAL("bob"), LEASE_NONE);
+    ops->lease(h->store, alice, LEASE_IDLE);
     assert_ok(list_users(h, "", 10));
-    ops->lease(h->store, alice, false);
-    ops->lease(h->store, alice, false);
-    ops->lease(h->store, alice, true);
+    ops->lease(h->store, alice, LEASE_NONE);
+    ops->lease(h->store, alice, LEASE_NONE);
+    ops->lease(h->store, alice, LEASE_HELD);
     assert_ok(list_users(h, "", 10));
     assert_journal(h, "done; done; ");
     assert_buf(h->got.users, "alice bob ");
-    ops->lease(h->store, alice, false);
+    ops->lease(h->store, alice, LEASE_GOODBYE);
+    ops->lease(h->store, alice, LEASE_GOODBYE);
     reopen_store(h);
     assert_ok(list_users(h, "", 1));
     assert_string_equal(h->got.user.id, "alice");
+}
+
+/* A store that counts no versions has one node only, and leaves all that to the hub. */
+static void leases_make_users_available_and_idle_where_there_may_be_other_nodes(void **state)
+{
+    struct harness *h = *state;
+    bool nodes = h->got.bounds.version > 0;
+    const struct {
+        enum lease lease;
+        bool available, idle;
+    } steps[] = {
+        {LEASE_IDLE, nodes, nodes}, {LEASE_HELD, nodes, false}, {LEASE_IDLE, nodes, nodes},
+        {LEASE_NONE, false, false}, {LEASE_HELD, nodes, false}, {LEASE_GOODBYE, false, false},
+    };
+    make_users(h, "alice");
+    for (size_t i = 0; i < array_len(steps); i++) {
+        int64_t before = h->version;
+        h->store->ops->lease(h->store, SPAN_LITERAL("alice"), steps[i].lease);
+        assert_ok(list_users(h, "", 10));
+        assert_int_equal(h->got.user.available, steps[i].available);
+        assert_int_equal(h->got.user.idle, steps[i].idle);
+        /* Each of them is a change like any other. */
+        assert_int_equal(h->got.user.version > before, nodes);
+        wait_until(h, h->version == h->got.user.version || !nodes);
+    }
+    if (nodes)
+        assert_buf(h->user_events, "alice off chat; alice idle chat; alice on chat; alice idle chat; alice off chat; "
+                                   "alice on chat; alice off chat; ");
 }
 
 /* Either a store has versions, and then tells of every change, or it has none at all. */
@@ -271,6 +301,7 @@ static const struct CMUnitTest tests[] = {
     CASE(setting_a_presence_tells_how_the_user_is),
     CASE(ids_may_be_long),
     CASE(a_lease_is_not_answered_and_harms_nothing),
+    CASE(leases_make_users_available_and_idle_where_there_may_be_other_nodes),
     CASE(versions_increase_with_every_change_of_a_user),
     CASE(a_token_says_whose_it_is),
     CASE(a_token_outlives_a_restart),

@@ -86,6 +86,8 @@ static void keep_user(struct harness *h, const struct user_record *user)
     copy_text(h->got.user.status, sizeof(h->got.user.status), user->status);
     h->got.user.show = user->show;
     h->got.user.available = user->available;
+    h->got.user.idle = user->idle;
+    assert_true(user->available || !user->idle);
     h->got.user.version = user->version;
 }
 
@@ -186,6 +188,16 @@ void on_page(void *ctx, enum err err, const struct message_page *page)
     }
 }
 
+void on_message(void *ctx, enum err err, const struct message_place *place)
+{
+    struct harness *h = answer(ctx, err);
+    assert_int_equal(err == OK, place != NULL);
+    h->got.place = place ? *place : (struct message_place){0};
+    /* What is found has been announced. */
+    if (place && !h->ahead_expected)
+        assert_true(cursor_compare(place->cursor, h->head) <= 0);
+}
+
 void on_token(void *ctx, enum err err, const struct token_record *token)
 {
     struct harness *h = answer(ctx, err);
@@ -242,10 +254,12 @@ static void on_user_announced(struct store_sink *sink, const struct user_record 
     struct harness *h = container_of(sink, struct harness, sink);
     assert_true(user->version > h->version);
     h->version = user->version;
+    h->overtook += user->overtook;
     buf_add(&h->user_events, user->id);
     if (user->name.len)
         buf_printf(&h->user_events, " (%.*s)", (int)user->name.len, user->name.data);
-    buf_printf(&h->user_events, " %s %s", user->available ? "on" : "off", show_word(user->show));
+    const char *there = user->idle ? "idle" : user->available ? "on" : "off";
+    buf_printf(&h->user_events, " %s %s", there, show_word(user->show));
     if (user->status.len)
         buf_printf(&h->user_events, " \"%.*s\"", (int)user->status.len, user->status.data);
     buf_add_text(&h->user_events, "; ");
@@ -262,13 +276,17 @@ static void on_reset(struct store_sink *sink, const struct store_bounds *bounds)
     h->resets++;
 }
 
-static void on_leases_asked(struct store_sink *sink, void (*visit)(void *ctx, struct span user), void *ctx)
+static void on_leases_asked(struct store_sink *sink, void (*visit)(void *ctx, struct span user, enum lease lease),
+                            void *ctx)
 {
     struct harness *h = container_of(sink, struct harness, sink);
-    struct span list[NAMES_MAX];
-    size_t count = split_names(h->leased ? h->leased : "", list);
-    for (size_t i = 0; i < count; i++)
-        visit(ctx, list[i]);
+    const char *const names[] = {[LEASE_IDLE] = h->idle, [LEASE_HELD] = h->leased};
+    for (enum lease lease = LEASE_IDLE; lease <= LEASE_HELD; lease++) {
+        struct span list[NAMES_MAX];
+        size_t count = split_names(names[lease] ? names[lease] : "", list);
+        for (size_t i = 0; i < count; i++)
+            visit(ctx, list[i], lease);
+    }
 }
 
 static void on_tokens_asked(struct store_sink *sink, void (*visit)(void *ctx, struct id token, int64_t expires_us),
@@ -423,7 +441,8 @@ enum err list_users(struct harness *h, const char *after, size_t limit)
 
 static const struct id room_space = {{1, 2, 3}};
 
-enum err open_thread_max(struct harness *h, const char *room, const char *names, size_t members_max)
+static enum err request_thread(struct harness *h, const char *room, const char *names, size_t members_max,
+                               bool members_only, bool visit)
 {
     struct span list[NAMES_MAX];
     struct thread_request request = {
@@ -432,8 +451,31 @@ enum err open_thread_max(struct harness *h, const char *room, const char *names,
         .users = list,
         .user_count = split_names(names, list),
         .members_max = members_max,
+        .members_only = members_only,
+        .visit = visit,
     };
     h->store->ops->thread_open(h->store, &request, on_thread, ask(h));
+    return answer_of(h);
+}
+
+enum err open_thread_max(struct harness *h, const char *room, const char *names, size_t members_max)
+{
+    return request_thread(h, room, names, members_max, false, false);
+}
+
+enum err open_members_room(struct harness *h, const char *room, const char *user, size_t members_max)
+{
+    return request_thread(h, room, user, members_max, true, false);
+}
+
+enum err visit_room(struct harness *h, const char *room, const char *user)
+{
+    return request_thread(h, room, user, MEMBERS_MAX, false, true);
+}
+
+enum err end_visit(struct harness *h, struct id thread, const char *user, bool stays)
+{
+    h->store->ops->visit_end(h->store, thread, span_of(user), stays, on_thread, ask(h));
     return answer_of(h);
 }
 
@@ -507,6 +549,12 @@ enum err append_as(struct harness *h, struct id id, struct id thread, const char
         .text = span_of(text),
     };
     return append_fields(h, &fields);
+}
+
+enum err find_message(struct harness *h, struct id id)
+{
+    h->store->ops->message_find(h->store, id, on_message, ask(h));
+    return answer_of(h);
 }
 
 enum err read_history(struct harness *h, struct id thread, const char *user, struct cursor before, size_t limit)

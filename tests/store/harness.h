@@ -26,6 +26,7 @@ struct answers {
         char status[1200];
         enum show show;
         bool available;
+        bool idle;
         int64_t version;
     } user;           /* also a thread's first member, and the last one of a list */
     struct buf users; /* ids, each followed by a space */
@@ -40,6 +41,7 @@ struct answers {
     struct message *kept[KEPT_MAX];
     size_t kept_count;
     struct message_page page; /* without messages */
+    struct message_place place;
     char token_user[160];
     int64_t token_expires_us;
 };
@@ -58,15 +60,18 @@ struct harness {
     struct store_sink sink;
     struct shared_clock clock;
     struct answers got;
-    struct buf journal;     /* "message hello; done; " in the order of things */
-    struct cursor head;     /* of the last message that was announced, or the log's when it was opened */
-    struct message *heard;  /* that message; null: none yet */
-    struct buf told;        /* the bytes of the ids of all messages announced so far */
-    struct buf user_events; /* "alice (Alice) on dnd \"lunch\"; bob off chat; ", apart from the journal */
-    int64_t version;        /* of the last user event, or the store's when it was opened */
-    struct cursor *said;    /* what say_many sent: said[1] is the cursor of its message "1"; said[0] is zero */
+    struct buf journal;    /* "message hello; done; " in the order of things */
+    struct cursor head;    /* of the last message that was announced, or the log's when it was opened */
+    struct message *heard; /* that message; null: none yet */
+    struct buf told;       /* the bytes of the ids of all messages announced so far */
+    struct buf
+        user_events;     /* "alice (Alice) on dnd \"lunch\"; bob off chat; carol idle chat; ", apart from the journal */
+    int64_t version;     /* of the last user event, or the store's when it was opened */
+    int overtook;        /* user events that may have overtaken others */
+    struct cursor *said; /* what say_many sent: said[1] is the cursor of its message "1"; said[0] is zero */
     int said_count;
-    const char *leased; /* whom the store is told to lease when it asks, as a list */
+    const char *leased; /* whom the store is told to lease when it asks, as a list: "alice bob"; */
+    const char *idle;   /* and whom as idle, a list of others */
     struct id tokens[TOKENS_MAX];
     size_t token_count;  /* likewise for tokens with sessions */
     bool reset_expected; /* else a reset fails the test */
@@ -119,6 +124,7 @@ void on_thread(void *ctx, enum err err, const struct thread_record *thread);
 void on_threads(void *ctx, enum err err, const struct thread_record *threads, size_t count);
 void on_append(void *ctx, enum err err, const struct append_result *result);
 void on_page(void *ctx, enum err err, const struct message_page *page);
+void on_message(void *ctx, enum err err, const struct message_place *place);
 void on_token(void *ctx, enum err err, const struct token_record *token);
 
 /* --- start and end; `open_store` starts, too --- */
@@ -138,6 +144,9 @@ enum err list_users(struct harness *h, const char *after, size_t limit);
 enum err open_thread(struct harness *h, const char *users);
 enum err open_room(struct harness *h, const char *room, const char *user);
 enum err open_thread_max(struct harness *h, const char *room, const char *users, size_t members_max);
+enum err open_members_room(struct harness *h, const char *room, const char *user, size_t members_max);
+enum err visit_room(struct harness *h, const char *room, const char *user);
+enum err end_visit(struct harness *h, struct id thread, const char *user, bool stays);
 enum err get_thread(struct harness *h, struct id thread);
 enum err add_member(struct harness *h, struct id thread, const char *user);
 enum err add_member_max(struct harness *h, struct id thread, const char *user, size_t members_max);
@@ -146,6 +155,7 @@ enum err list_threads(struct harness *h, const char *user, bool with_last);
 
 enum err append_fields(struct harness *h, const struct message_fields *fields);
 enum err append_as(struct harness *h, struct id id, struct id thread, const char *sender, const char *text);
+enum err find_message(struct harness *h, struct id id);
 enum err read_history(struct harness *h, struct id thread, const char *user, struct cursor before, size_t limit);
 enum err read_replay(struct harness *h, const char *user, struct cursor since, size_t count_max, size_t bytes_max);
 

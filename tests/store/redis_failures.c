@@ -278,8 +278,8 @@ static void nobody_is_taken_down_because_the_server_was_away(void **state)
     struct harness *b = node_new(a);
     a->leased = "alice";
     b->leased = "bob";
-    a->store->ops->lease(a->store, SPAN_LITERAL("alice"), true);
-    b->store->ops->lease(b->store, SPAN_LITERAL("bob"), true);
+    a->store->ops->lease(a->store, SPAN_LITERAL("alice"), LEASE_HELD);
+    b->store->ops->lease(b->store, SPAN_LITERAL("bob"), LEASE_HELD);
     wait_until(a, strstr(text_of(&a->user_events), "bob on"));
     wait_until(a, strstr(text_of(&a->user_events), "alice on"));
     size_t len = a->user_events.len;
@@ -627,6 +627,69 @@ static void what_others_publish_is_passed_over(void **state)
     assert_true(is_ready(h));
 }
 
+static void publish_user(long long previous, long long version, const char *more)
+{
+    char epoch[64];
+    char event[400];
+    (void)snprintf(epoch, sizeof(epoch), "%s", server_text(&server, "HGET chat:state epoch"));
+    (void)snprintf(event, sizeof(event),
+                   "{\"kind\":\"user\",\"store\":\"%s\",\"previous\":\"%lld\",\"version\":\"%lld\",\"id\":\"alice\","
+                   "\"name\":\"\",\"show\":\"chat\",\"status\":\"\"%s}",
+                   epoch, previous, version, more);
+    server_do(&server, "PUBLISH chat:events %s", event);
+}
+
+/* As a node of an earlier version says it, and as one that is mistaken does. */
+static void who_is_not_said_to_be_idle_is_not(void **state)
+{
+    struct harness *h = *state;
+    static const struct {
+        const char *more;
+        const char *told;
+    } rows[] = {
+        {",\"available\":true,\"idle\":true", "alice idle chat; "},
+        {",\"available\":true", "alice on chat; "},
+        {",\"available\":true,\"idle\":\"true\"", "alice on chat; "},
+        {",\"available\":false,\"idle\":true", "alice off chat; "},
+        {"", "alice off chat; "},
+    };
+    (void)scene(h);
+    wait_until(h, h->version >= server_number(&server, "HGET chat:state version"));
+    for (size_t i = 0; i < array_len(rows); i++) {
+        buf_reset(&h->user_events);
+        int64_t version = h->version;
+        publish_user(version, version + 1, rows[i].more);
+        wait_until(h, h->version > version);
+        assert_buf(h->user_events, rows[i].told);
+    }
+    /* And so with what is in Redis. */
+    server_do(&server, "HSET chat:user:bob idle 1");
+    assert_ok(put_user(h, "bob", ""));
+    assert_false(h->got.user.idle);
+    server_do(&server, "HSET chat:user:bob available 1");
+    assert_ok(put_user(h, "bob", ""));
+    assert_true(h->got.user.idle);
+}
+
+static void a_message_whose_place_others_spoilt_is_not_found(void **state)
+{
+    struct harness *h = *state;
+    struct id thread = scene(h);
+    struct id id = id_random();
+    char text[ID_TEXT_SIZE];
+    assert_ok(append_as(h, id, thread, "alice", "x"));
+    (void)id_format(id, text);
+    server_do(&server, "HSET chat:ids %s 1-1", text);
+    assert_int_equal(find_message(h, id), ERR_NOT_FOUND);
+    server_do(&server, "HSET chat:ids %s nonsense", text);
+    assert_int_equal(find_message(h, id), ERR_STORE);
+    server_do(&server, "HSET chat:ids %s %s", text, server_text(&server, "XADD chat:log * foo bar"));
+    assert_int_equal(find_message(h, id), ERR_STORE);
+    assert_true(is_ready(h));
+    server_do(&server, "HDEL chat:ids %s", text);
+    assert_int_equal(find_message(h, id), ERR_NOT_FOUND);
+}
+
 static void a_strange_record_spoils_nothing_else(void **state)
 {
     struct harness *h = *state;
@@ -670,6 +733,8 @@ static const struct CMUnitTest tests[] = {
     CASE(a_key_that_is_forbidden_fails_the_call_alone),
     CASE(what_others_write_into_the_log_is_passed_over),
     CASE(what_others_publish_is_passed_over),
+    CASE(who_is_not_said_to_be_idle_is_not),
+    CASE(a_message_whose_place_others_spoilt_is_not_found),
     CASE(a_strange_record_spoils_nothing_else),
 };
 

@@ -61,6 +61,28 @@ static void a_reader_on_another_node_is_shown_what_was_announced_there(void **st
     node_free(b);
 }
 
+/* The harness compares the place found with what has been announced on the node that looked for it. */
+static void a_message_found_on_another_node_was_announced_there(void **state)
+{
+    struct harness *a = *state;
+    struct id thread = scene(a);
+    struct harness *b = node_new(a);
+    struct id id = {{0}};
+    for (int i = 0; i < 100; i++) {
+        id = id_random();
+        send_through(a, id, thread, "alice", "x");
+        /* It is looked for while it is on its way to Redis or back, or once it is there. */
+        for (int turns = 0; turns < i % 5; turns++)
+            loop_turn(a->loop, 1);
+        b->store->ops->message_find(b->store, id, on_message, ask(b));
+        settle_both(a, b);
+    }
+    assert_ok(find_message(b, id));
+    assert_true(id_equal(b->got.place.thread, thread));
+    assert_cursor(b->got.place.cursor, a->got.append.cursor);
+    node_free(b);
+}
+
 static void who_comes_back_to_another_node_goes_on_there(void **state)
 {
     struct harness *a = *state;
@@ -170,6 +192,75 @@ static void who_enters_a_room_on_two_nodes_at_once_is_in_one_room(void **state)
     assert_ok(get_thread(a, request.id));
     assert_int_equal(a->got.member_count, 2);
     assert_int_equal(count_of(text_of(&a->got.members), "*"), 1);
+    node_free(b);
+}
+
+static void who_visits_a_room_at_two_nodes_leaves_it_with_the_last_visit(void **state)
+{
+    struct harness *a = *state;
+    make_users(a, "alice bob");
+    struct harness *b = node_new(a);
+    assert_ok(open_room(a, "lobby", "alice"));
+    struct id room = a->got.thread;
+    assert_ok(visit_room(a, "lobby", "bob"));
+    assert_ok(visit_room(b, "lobby", "bob"));
+    assert_ok(end_visit(a, room, "bob", false));
+    assert_ok(end_visit(b, room, "bob", false));
+    wait_until(a, strstr(announced(a), "without bob"));
+    wait_until(b, strstr(announced(b), "without bob"));
+    assert_string_equal(announced(a), "thread alice*; thread alice* bob; thread alice* without bob; ");
+    redisReply *reply = server_reply(&server, "KEYS chat:visit*");
+    assert_int_equal(reply->elements, 0);
+    freeReplyObject(reply);
+    node_free(b);
+}
+
+static void the_visits_at_a_node_that_dies_are_over(void **state)
+{
+    struct harness *a = *state;
+    hurry(a);
+    make_users(a, "alice bob");
+    assert_ok(open_room(a, "lobby", "alice"));
+    struct id room = a->got.thread;
+    struct harness *dead = node_new(a);
+    for (int i = 0; i < 2; i++)
+        assert_ok(visit_room(dead, "lobby", "bob"));
+    assert_ok(visit_room(dead, "lobby", "alice"));
+    assert_ok(visit_room(a, "lobby", "bob"));
+    a->peer = NULL;
+    wait_for_nodes(a, 1);
+    /* Nobody is removed by that; but what is left here is the last visit. */
+    assert_ok(get_thread(a, room));
+    assert_buf(a->got.members, "alice* bob");
+    assert_ok(end_visit(a, room, "bob", false));
+    assert_ok(end_visit(a, room, "alice", false));
+    assert_buf(a->got.members, "alice*");
+    redisReply *reply = server_reply(&server, "KEYS chat:visit*");
+    assert_int_equal(reply->elements, 0);
+    freeReplyObject(reply);
+    a->peer = dead;
+    node_free(dead);
+}
+
+static void visits_go_on_when_connections_end(void **state)
+{
+    struct harness *a = *state;
+    make_users(a, "alice bob");
+    assert_ok(open_room(a, "lobby", "alice"));
+    struct id room = a->got.thread;
+    struct harness *b = node_new(a);
+    for (int i = 0; i < 2; i++)
+        assert_ok(visit_room(b, "lobby", "bob"));
+    kill_connections("normal");
+    wait_until_away(b);
+    wait_until_ready(a);
+    wait_until_ready(b);
+    /* The names that they had are given up by now. */
+    wait_for_nodes(a, 2);
+    assert_ok(end_visit(b, room, "bob", false));
+    assert_buf(b->got.members, "alice* bob");
+    assert_ok(end_visit(b, room, "bob", false));
+    assert_buf(b->got.members, "alice*");
     node_free(b);
 }
 
@@ -322,10 +413,11 @@ static void a_token_deleted_on_one_node_ends_on_the_other(void **state)
 
 /* --- leases ----------------------------------------------------------------------------------------------------- */
 
-static void lease(struct harness *h, const char *user, bool held)
+static void lease(struct harness *h, const char *user, enum lease lease)
 {
-    h->leased = held ? user : NULL;
-    h->store->ops->lease(h->store, span_of(user), held);
+    h->leased = lease == LEASE_HELD ? user : NULL;
+    h->idle = lease == LEASE_IDLE ? user : NULL;
+    h->store->ops->lease(h->store, span_of(user), lease);
     /* A lease is not answered, but what comes after it is. */
     assert_ok(list_users(h, "", 0));
 }
@@ -336,15 +428,15 @@ static void a_user_is_there_while_any_node_has_a_session(void **state)
     struct id thread = scene(a);
     struct harness *b = node_new(a);
     buf_reset(&a->user_events);
-    lease(a, "alice", true);
+    lease(a, "alice", LEASE_HELD);
     assert_user_events(a, "alice on chat; ");
     assert_ok(get_thread(b, thread));
     assert_true(b->got.user.available);
-    lease(b, "alice", true);
-    lease(a, "alice", false);
+    lease(b, "alice", LEASE_HELD);
+    lease(a, "alice", LEASE_NONE);
     assert_ok(put_user(a, "alice", ""));
     assert_true(a->got.user.available);
-    lease(b, "alice", false);
+    lease(b, "alice", LEASE_NONE);
     assert_user_events(a, "alice on chat; alice off chat; ");
     assert_user_events(b, "alice on chat; alice off chat; ");
     assert_ok(put_user(b, "alice", ""));
@@ -358,8 +450,8 @@ static void a_node_that_dies_takes_its_users_with_it_once(void **state)
     hurry(a);
     (void)scene(a);
     struct harness *dead = node_new(a);
-    lease(dead, "bob", true);
-    lease(a, "alice", true);
+    lease(dead, "bob", LEASE_HELD);
+    lease(a, "alice", LEASE_HELD);
     struct harness *b = node_new(a);
     buf_reset(&a->user_events);
     buf_reset(&b->user_events);
@@ -368,7 +460,7 @@ static void a_node_that_dies_takes_its_users_with_it_once(void **state)
     turn_for(a, 600);
     assert_user_events(a, "bob off chat; ");
     assert_user_events(b, "bob off chat; ");
-    assert_int_equal(server_number(&server, "ZCARD chat:nodes"), 2);
+    wait_for_nodes(a, 2);
     assert_int_equal(server_number(&server, "EXISTS chat:here:bob chat:dead"), 0);
 
     /* It was only held up, and comes back. */
@@ -388,9 +480,9 @@ static void a_lease_is_renewed_while_its_node_lives(void **state)
     hurry(a);
     (void)scene(a);
     struct harness *b = node_new(a);
-    lease(b, "bob", true);
+    lease(b, "bob", LEASE_HELD);
     turn_for(a, 1600);
-    lease(b, "bob", false);
+    lease(b, "bob", LEASE_NONE);
     const char *const expected = "alice off chat; bob off chat; bob on chat; bob off chat; ";
     assert_user_events(a, expected);
     node_free(b);
@@ -401,7 +493,7 @@ static void a_node_that_ends_in_order_leaves_at_once(void **state)
     struct harness *a = *state;
     (void)scene(a);
     struct harness *b = node_new(a);
-    lease(b, "bob", true);
+    lease(b, "bob", LEASE_HELD);
     node_free(b);
     buf_reset(&a->user_events);
     wait_until(a, strstr(text_of(&a->user_events), "bob off"));
@@ -414,10 +506,10 @@ static void nobody_leaves_while_a_node_is_started_anew(void **state)
     (void)scene(a);
     a->options.grace_ms = 600;
     struct harness *b = node_new(a);
-    lease(b, "bob", true);
+    lease(b, "bob", LEASE_HELD);
     assert_user_events(a, "alice off chat; bob off chat; bob on chat; ");
     reopen_store(b);
-    lease(b, "bob", true);
+    lease(b, "bob", LEASE_HELD);
     /* The leases of the node that was have ended by now. */
     wait_for_nodes(a, 2);
     assert_user_events(a, "alice off chat; bob off chat; bob on chat; ");
@@ -431,8 +523,8 @@ static void nobody_leaves_when_connections_end(void **state)
     struct harness *a = *state;
     (void)scene(a);
     struct harness *b = node_new(a);
-    lease(b, "bob", true);
-    lease(a, "alice", true);
+    lease(b, "bob", LEASE_HELD);
+    lease(a, "alice", LEASE_HELD);
     for (int i = 0; i < 3; i++) {
         kill_connections(i == 1 ? "pubsub" : "normal");
         wait_until_away(a);
@@ -449,25 +541,241 @@ static void leases_made_while_the_server_is_away_are_made_good(void **state)
     struct harness *a = *state;
     (void)scene(a);
     struct harness *b = node_new(a);
-    lease(a, "alice", true);
+    lease(a, "alice", LEASE_HELD);
     kill_connections("normal");
     wait_until_away(a);
     a->leased = "bob";
-    a->store->ops->lease(a->store, SPAN_LITERAL("alice"), false);
-    a->store->ops->lease(a->store, SPAN_LITERAL("bob"), true);
+    a->store->ops->lease(a->store, SPAN_LITERAL("alice"), LEASE_NONE);
+    a->store->ops->lease(a->store, SPAN_LITERAL("bob"), LEASE_HELD);
     wait_until(b, strstr(text_of(&b->user_events), "bob on") && strstr(text_of(&b->user_events), "alice off"));
     assert_user_events(b, "alice on chat; bob on chat; alice off chat; ");
+    node_free(b);
+}
+
+/* --- idle leases ------------------------------------------------------------------------------------------------ */
+
+static void a_user_is_idle_while_all_their_leases_are(void **state)
+{
+    struct harness *a = *state;
+    struct id thread = scene(a);
+    struct harness *b = node_new(a);
+    buf_reset(&a->user_events);
+    buf_reset(&b->user_events);
+    lease(a, "alice", LEASE_IDLE);
+    assert_ok(get_thread(b, thread));
+    assert_true(b->got.user.available);
+    assert_true(b->got.user.idle);
+    lease(b, "alice", LEASE_HELD);
+    assert_ok(put_user(a, "alice", ""));
+    assert_false(a->got.user.idle);
+    lease(a, "alice", LEASE_NONE);
+    lease(b, "alice", LEASE_IDLE);
+    assert_ok(set_presence(b, "alice", SHOW_AWAY, "brb"));
+    assert_true(b->got.user.idle);
+    lease(b, "alice", LEASE_NONE);
+    assert_ok(put_user(b, "alice", ""));
+    assert_false(b->got.user.idle);
+    assert_user_events(a, "alice idle chat; alice on chat; alice idle chat; alice idle away \"brb\"; "
+                          "alice off away \"brb\"; ");
+    assert_user_events(b, "alice idle chat; alice on chat; alice idle chat; alice idle away \"brb\"; "
+                          "alice off away \"brb\"; ");
+    assert_int_equal(server_number(&server, "EXISTS chat:here:alice chat:idle:alice"), 0);
+    node_free(b);
+}
+
+/* What changes nothing for others is not told to them. */
+static void an_idle_lease_beside_one_that_is_held_is_nobodys_business(void **state)
+{
+    struct harness *a = *state;
+    (void)scene(a);
+    struct harness *b = node_new(a);
+    lease(a, "alice", LEASE_IDLE);
+    lease(a, "alice", LEASE_HELD);
+    assert_ok(put_user(a, "alice", ""));
+    int64_t version = a->got.user.version;
+    lease(b, "alice", LEASE_IDLE);
+    lease(b, "alice", LEASE_HELD);
+    lease(b, "alice", LEASE_IDLE);
+    lease(b, "alice", LEASE_NONE);
+    assert_ok(put_user(a, "alice", ""));
+    assert_int_equal(a->got.user.version, version);
+    lease(a, "alice", LEASE_IDLE);
+    assert_ok(put_user(a, "alice", ""));
+    version = a->got.user.version;
+    lease(b, "alice", LEASE_IDLE);
+    lease(a, "alice", LEASE_NONE);
+    assert_ok(put_user(a, "alice", ""));
+    assert_int_equal(a->got.user.version, version);
+    assert_true(a->got.user.idle);
+    node_free(b);
+}
+
+static void who_is_held_by_a_node_that_dies_is_idle_if_another_has_them_idle(void **state)
+{
+    struct harness *a = *state;
+    hurry(a);
+    (void)scene(a);
+    struct harness *dead = node_new(a);
+    lease(dead, "bob", LEASE_HELD);
+    lease(a, "bob", LEASE_IDLE);
+    assert_ok(put_user(a, "bob", ""));
+    assert_false(a->got.user.idle);
+    buf_reset(&a->user_events);
+    a->peer = NULL;
+    wait_for_nodes(a, 1);
+    assert_user_events(a, "bob idle chat; ");
+
+    /* It was only held up, and comes back as what it was. */
+    a->peer = dead;
+    wait_for_nodes(a, 2);
+    wait_until(a, strstr(text_of(&a->user_events), "bob on"));
+    assert_user_events(a, "bob idle chat; bob on chat; ");
+    node_free(dead);
+}
+
+static void a_node_that_dies_takes_those_who_were_idle_with_it(void **state)
+{
+    struct harness *a = *state;
+    hurry(a);
+    (void)scene(a);
+    struct harness *dead = node_new(a);
+    lease(dead, "bob", LEASE_IDLE);
+    buf_reset(&a->user_events);
+    a->peer = NULL;
+    wait_for_nodes(a, 1);
+    assert_user_events(a, "bob off chat; ");
+    assert_int_equal(server_number(&server, "EXISTS chat:here:bob chat:idle:bob"), 0);
+    a->peer = dead;
+    wait_until(a, strstr(text_of(&a->user_events), "bob idle"));
+    assert_user_events(a, "bob off chat; bob idle chat; ");
+    node_free(dead);
+}
+
+static void a_goodbye_ends_the_idle_leases_of_all_nodes(void **state)
+{
+    struct harness *a = *state;
+    (void)scene(a);
+    struct harness *b = node_new(a);
+    buf_reset(&a->user_events);
+    buf_reset(&b->user_events);
+    lease(a, "alice", LEASE_HELD);
+    lease(a, "alice", LEASE_IDLE);
+    lease(b, "alice", LEASE_HELD);
+    lease(b, "alice", LEASE_GOODBYE);
+    assert_user_events(a, "alice on chat; alice idle chat; alice on chat; alice off chat; ");
+    assert_user_events(b, "alice on chat; alice idle chat; alice on chat; alice off chat; ");
+    assert_int_equal(server_number(&server, "EXISTS chat:here:alice chat:idle:alice"), 0);
+    /* To give up a lease that has ended in this way is no news; and one taken after it is a lease like any other. */
+    buf_reset(&b->user_events);
+    lease(a, "alice", LEASE_NONE);
+    lease(a, "alice", LEASE_GOODBYE);
+    assert_user_events(b, "");
+    lease(a, "alice", LEASE_HELD);
+    lease(a, "alice", LEASE_IDLE);
+    assert_user_events(b, "alice on chat; alice idle chat; ");
+    node_free(b);
+}
+
+static void a_goodbye_does_not_end_a_lease_that_is_held_elsewhere(void **state)
+{
+    struct harness *a = *state;
+    (void)scene(a);
+    struct harness *b = node_new(a);
+    struct harness *c = node_new(a);
+    c->peer = NULL;
+    a->peer = b;
+    c->leased = "alice";
+    c->store->ops->lease(c->store, SPAN_LITERAL("alice"), LEASE_IDLE);
+    assert_ok(list_users(c, "", 0));
+    lease(a, "alice", LEASE_HELD);
+    lease(b, "alice", LEASE_HELD);
+    buf_reset(&a->user_events);
+    lease(b, "alice", LEASE_GOODBYE);
+    assert_ok(put_user(a, "alice", ""));
+    assert_true(a->got.user.available);
+    assert_false(a->got.user.idle);
+    assert_int_equal(server_number(&server, "SCARD chat:here:alice"), 1);
+    assert_int_equal(server_number(&server, "EXISTS chat:idle:alice"), 0);
+    assert_user_events(a, "");
+    /* Only where somebody was left out of it is there a lease that can become idle. */
+    lease(a, "alice", LEASE_IDLE);
+    assert_user_events(a, "alice idle chat; ");
+    lease(a, "alice", LEASE_NONE);
+    assert_user_events(a, "alice idle chat; alice off chat; ");
+    node_free(c);
+    a->peer = b;
+    node_free(b);
+}
+
+static void nobody_stirs_when_connections_end(void **state)
+{
+    struct harness *a = *state;
+    make_users(a, "alice bob carol");
+    struct harness *b = node_new(a);
+    lease(a, "alice", LEASE_IDLE);
+    a->leased = "bob";
+    a->store->ops->lease(a->store, SPAN_LITERAL("bob"), LEASE_HELD);
+    lease(b, "carol", LEASE_IDLE);
+    a->store->ops->lease(a->store, SPAN_LITERAL("carol"), LEASE_HELD);
+    a->leased = "bob carol";
+    assert_ok(list_users(a, "", 0));
+    wait_until(a, a->version >= server_number(&server, "HGET chat:state version"));
+    buf_reset(&a->user_events);
+    for (int i = 0; i < 3; i++) {
+        kill_connections("normal");
+        wait_until_away(a);
+        wait_until_ready(a);
+        wait_until_ready(b);
+        wait_for_nodes(a, 2);
+    }
+    assert_user_events(a, "");
+    assert_ok(put_user(a, "alice", ""));
+    assert_true(a->got.user.idle);
+    assert_int_equal(server_number(&server, "SCARD chat:idle:alice"), 1);
+    assert_int_equal(server_number(&server, "SCARD chat:idle:carol"), 1);
+    assert_int_equal(server_number(&server, "EXISTS chat:idle:bob"), 0);
+    node_free(b);
+}
+
+static void what_became_idle_while_the_server_is_away_is_made_good(void **state)
+{
+    struct harness *a = *state;
+    (void)scene(a);
+    struct harness *b = node_new(a);
+    lease(a, "alice", LEASE_HELD);
+    lease(b, "bob", LEASE_IDLE);
+    assert_user_events(b, "alice on chat; bob idle chat; ");
+    kill_connections("normal");
+    wait_until_away(a);
+    a->leased = NULL;
+    a->idle = "alice";
+    b->leased = "bob";
+    b->idle = NULL;
+    wait_until_ready(a);
+    wait_until_ready(b);
+    /* Alice is once the name that had held her is given up, not before. */
+    wait_for_nodes(a, 2);
+    wait_until(b, strstr(text_of(&b->user_events), "bob on") && strstr(text_of(&b->user_events), "alice idle"));
+    assert_ok(put_user(a, "alice", ""));
+    assert_true(a->got.user.idle);
+    assert_ok(put_user(a, "bob", ""));
+    assert_false(a->got.user.idle);
+    assert_null(strstr(text_of(&b->user_events), "off"));
     node_free(b);
 }
 
 static const struct CMUnitTest tests[] = {
     CASE(messages_are_announced_once_on_every_node_in_one_order),
     CASE(a_reader_on_another_node_is_shown_what_was_announced_there),
+    CASE(a_message_found_on_another_node_was_announced_there),
     CASE(who_comes_back_to_another_node_goes_on_there),
     CASE(a_message_sent_through_two_nodes_at_once_is_one),
     CASE(an_id_taken_on_another_node_is_a_conflict),
     CASE(members_who_meet_on_two_nodes_at_once_get_one_thread),
     CASE(who_enters_a_room_on_two_nodes_at_once_is_in_one_room),
+    CASE(who_visits_a_room_at_two_nodes_leaves_it_with_the_last_visit),
+    CASE(the_visits_at_a_node_that_dies_are_over),
+    CASE(visits_go_on_when_connections_end),
     CASE(members_are_announced_on_every_node_in_their_place_among_messages),
     CASE(many_changes_of_members_leave_every_node_with_the_last),
     CASE(changes_of_users_reach_every_node_in_order),
@@ -480,6 +788,14 @@ static const struct CMUnitTest tests[] = {
     CASE(nobody_leaves_while_a_node_is_started_anew),
     CASE(nobody_leaves_when_connections_end),
     CASE(leases_made_while_the_server_is_away_are_made_good),
+    CASE(a_user_is_idle_while_all_their_leases_are),
+    CASE(an_idle_lease_beside_one_that_is_held_is_nobodys_business),
+    CASE(who_is_held_by_a_node_that_dies_is_idle_if_another_has_them_idle),
+    CASE(a_node_that_dies_takes_those_who_were_idle_with_it),
+    CASE(a_goodbye_ends_the_idle_leases_of_all_nodes),
+    CASE(a_goodbye_does_not_end_a_lease_that_is_held_elsewhere),
+    CASE(nobody_stirs_when_connections_end),
+    CASE(what_became_idle_while_the_server_is_away_is_made_good),
 };
 
 const struct cases redis_node_cases = {tests, array_len(tests)};

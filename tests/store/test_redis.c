@@ -155,9 +155,12 @@ static void use_everything(struct harness *h)
     assert_ok(open_room(h, "lobby", "bob"));
     assert_ok(remove_member(h, h->got.thread, "bob"));
     assert_ok(set_presence(h, "bob", SHOW_DND, "busy"));
-    h->store->ops->lease(h->store, SPAN_LITERAL("alice"), true);
+    h->store->ops->lease(h->store, SPAN_LITERAL("alice"), LEASE_HELD);
     assert_ok(put_token(h, id_random(), "alice", h->clock.wall_us + 60000000));
+    assert_ok(visit_room(h, "lobby", "bob"));
+    h->store->ops->lease(h->store, SPAN_LITERAL("bob"), LEASE_IDLE);
     say(h, thread, "alice", "hello");
+    assert_ok(find_message(h, h->got.append.id));
     assert_ok(read_history(h, thread, "bob", at(0), 10));
     assert_ok(read_replay(h, "bob", at(0), 10, 100));
     assert_ok(list_threads(h, "alice", true));

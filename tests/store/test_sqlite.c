@@ -208,6 +208,28 @@ static void a_newer_schema_is_refused(void **state)
     assert_int_equal(with_sql("PRAGMA user_version"), 1000000);
 }
 
+/* As it was made before there were visits, with somebody in a room. */
+static void an_older_schema_is_brought_up_to_date(void **state)
+{
+    struct harness *h = *state;
+    make_users(h, "alice bob");
+    assert_ok(open_room(h, "lobby", "alice"));
+    struct id room = h->got.thread;
+    close_store(h);
+    (void)with_sql("ALTER TABLE members DROP COLUMN visits");
+    (void)with_sql("PRAGMA user_version = 1");
+    open_store(h);
+    assert_true(logged("the database was brought up to date"));
+    assert_ok(end_visit(h, room, "alice", false));
+    assert_buf(h->got.members, "alice*");
+    assert_ok(visit_room(h, "lobby", "bob"));
+    assert_ok(end_visit(h, room, "bob", false));
+    assert_buf(h->got.members, "alice*");
+    close_store(h);
+    assert_int_equal(with_sql("PRAGMA user_version"), 2);
+    open_store(h);
+}
+
 static void another_programs_database_is_refused(void **state)
 {
     struct harness *h = *state;
@@ -669,6 +691,7 @@ static const struct CMUnitTest tests[] = {
     CASE(a_second_store_on_the_file_is_refused),
     CASE(a_second_process_is_refused),
     CASE(a_newer_schema_is_refused),
+    CASE(an_older_schema_is_brought_up_to_date),
     CASE(another_programs_database_is_refused),
     CASE(a_file_that_is_no_database_is_refused),
     CASE(a_damaged_database_is_refused),

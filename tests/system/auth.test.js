@@ -6,6 +6,7 @@ import path from 'node:path';
 import { describe, test } from 'node:test';
 
 import { makeFolder, runProgram, startGateway } from './lib/gateway.js';
+import { startWithIssuer } from './lib/issuer.js';
 import { makeKey, signToken, unsignedToken } from './lib/jwt.js';
 import { BASE, basic } from './lib/person.js';
 import { RawSocket, exchange } from './lib/raw.js';
@@ -399,5 +400,21 @@ describe('jwt', { concurrency: 4 }, () => {
     const holder = await alice.tokenHolder();
     await (await holder.stream()).presence('alice');
     assert.equal((await holder.get('/get-friends')).status, 403);
+  });
+
+  test('a login that ends takes its streams and polls along', async (t) => {
+    const { gateway, issuer } = await startWithIssuer(t);
+    const until = (seconds) => gateway.person('alice', { authorization: `Bearer ${issuer.token('alice', seconds)}` });
+    const short = until(2);
+    const lasting = await until(600).stream();
+    const [stream, { cursor }] = [await short.stream(), await short.poll({ wait: 0 })];
+    const poll = short.get('/poll', { wait: 30, since: cursor });
+    assert.equal((await stream.end()).error, 'unauthorized');
+    const answer = await poll;
+    assert.equal(answer.status, 401);
+    assert.equal(answer.body.error, 'unauthorized');
+    assert.equal((await short.get('/stream')).status, 401);
+    await until(600).send({ to: 'alice', message: 'still there' });
+    await lasting.message('still there');
   });
 });

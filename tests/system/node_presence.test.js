@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { meet, startNode, startNodes } from './lib/nodes.js';
 import { startRedis } from './lib/redis.js';
+import { Talker } from './lib/talker.js';
 import { waitFor } from './lib/wait.js';
 
 const LEASE_MS = 3000;
@@ -271,6 +272,119 @@ describe('presence when many come and go at many nodes', { concurrency: 4 }, () 
       for (const name of names) assert.deepEqual(known[name], truth[name]);
     });
   }
+});
+
+// What somebody in a room of Talker was told of a user, one after the other.
+function toldInRoom(talker, user) {
+  const changes = talker.events.items.filter(({ type }) => ['join', 'idle', 'back', 'leave'].includes(type));
+  return changes.filter((event) => (event.user.id ?? event.user) === user).map(({ type }) => type);
+}
+
+describe('who is idle between nodes', { concurrency: 4 }, () => {
+  const graces = (time) => ({ 'talker.idle_grace': time, 'presence.grace': time });
+
+  // Two nodes, and a room with bob at both of them.
+  async function startRoom(t, options, ...names) {
+    const { nodes } = await startCluster(t, 2, options);
+    const people = await meet(nodes, 'bob', ...names);
+    const watchers = [];
+    for (const node of nodes) watchers.push(await Talker.as(people[0].at(node), 'lobby'));
+    t.after(() => watchers.forEach((watcher) => watcher.close()));
+    return { nodes, people, watchers };
+  }
+
+  // Waits until each was told this, and insists that it was that and nothing else.
+  async function areTold(watchers, user, ...changes) {
+    for (const watcher of watchers) {
+      await waitFor(() => toldInRoom(watcher, user).length >= changes.length, `${user}: ${changes.at(-1)}`);
+      assert.deepEqual(toldInRoom(watcher, user), changes);
+    }
+  }
+
+  test('a broken connection is seen at every node, and so is the return to another one', async (t) => {
+    const { nodes, people, watchers } = await startRoom(t, graces('2s'), 'alice');
+    const [bob, alice] = people;
+    const stream = await bob.at(nodes[1]).stream();
+    let talker = await Talker.as(alice.at(nodes[0]), 'lobby');
+    await areTold(watchers, 'alice', 'join');
+    talker.break();
+    await areTold(watchers, 'alice', 'join', 'idle');
+    const late = await Talker.as(people[0].at(nodes[1]), 'lobby');
+    assert.equal(late.users.find(({ id }) => id === 'alice').idle, true, 'who comes later is told as well');
+    late.close();
+    talker = await Talker.as(alice.at(nodes[1]), 'lobby');
+    await areTold(watchers, 'alice', 'join', 'idle', 'back');
+    talker.break();
+    await areTold(watchers, 'alice', 'join', 'idle', 'back', 'idle');
+    await areTold(watchers, 'alice', 'join', 'idle', 'back', 'idle', 'leave');
+    await isTold(stream, 'alice', false);
+    await settle(bob, stream);
+    assert.deepEqual(told(stream, 'alice'), [false, true, false], 'to be idle is no presence stanza');
+  });
+
+  test('nobody is idle who has a stream at another node, nor a connection of whichever kind', async (t) => {
+    const { nodes, people, watchers } = await startRoom(t, graces('1s'), 'alice');
+    const [bob, alice] = people;
+    const talker = await Talker.as(alice.at(nodes[0]), 'lobby');
+    const stream = await alice.at(nodes[1]).stream();
+    await areTold(watchers, 'alice', 'join');
+    talker.break();
+    await nodes[0].metricBecomes('nereidd_sessions{protocol="talker"}', 1);
+    const over = Date.now() + 2000;
+    await waitFor(() => Date.now() > over, 'the grace is over');
+    await areTold(watchers, 'alice', 'join');
+    /* Now the stream was the last. */
+    stream.close();
+    await areTold(watchers, 'alice', 'join', 'idle', 'leave');
+    assert.equal((await friendsEverywhere(bob, nodes)).alice.available, false);
+  });
+
+  test('a goodbye at one node does not wait for a broken connection at another', async (t) => {
+    const { nodes, people, watchers } = await startRoom(t, graces('1m'), 'alice');
+    const [bob, alice] = people;
+    const broken = await Talker.as(alice.at(nodes[0]), 'lobby');
+    await areTold(watchers, 'alice', 'join');
+    broken.break();
+    await areTold(watchers, 'alice', 'join', 'idle');
+    const talker = await Talker.as(alice.at(nodes[1]), 'lobby');
+    await areTold(watchers, 'alice', 'join', 'idle', 'back');
+    await talker.leave();
+    await areTold(watchers, 'alice', 'join', 'idle', 'back', 'leave');
+    assert.equal((await friendsEverywhere(bob, nodes)).alice.available, false);
+    /* And both nodes know it: who comes back has come anew. */
+    const again = await Talker.as(alice.at(nodes[0]), 'lobby');
+    await areTold(watchers, 'alice', 'join', 'idle', 'back', 'leave', 'join');
+    again.close();
+  });
+
+  test('who is idle at a node that is killed leaves; who is idle at another one too stays idle', async (t) => {
+    const options = { ...SHORT, ...graces('1m') };
+    const { nodes, people, watchers } = await startRoom(t, options, 'alice', 'carol', 'dave');
+    const [bob, alice, carol, dave] = people;
+    const [a, b] = nodes;
+    for (const person of [alice, carol, dave]) {
+      const talker = await Talker.as(person.at(b), 'lobby');
+      await areTold(watchers, person.name, 'join');
+      if (person !== dave) talker.break();
+    }
+    await areTold(watchers, 'alice', 'join', 'idle');
+    await areTold(watchers, 'carol', 'join', 'idle');
+    const carols = await Talker.as(carol.at(a), 'lobby');
+    await areTold(watchers, 'carol', 'join', 'idle', 'back');
+    carols.break();
+    await areTold(watchers, 'carol', 'join', 'idle', 'back', 'idle');
+    (await Talker.as(dave.at(a), 'lobby')).break();
+    await a.metricBecomes('nereidd_sessions{protocol="talker"}', 1);
+    await areTold(watchers, 'dave', 'join');
+
+    await b.kill();
+    const left = watchers.slice(0, 1);
+    await areTold(left, 'alice', 'join', 'idle', 'leave');
+    await areTold(left, 'carol', 'join', 'idle', 'back', 'idle');
+    await areTold(left, 'dave', 'join', 'idle');
+    const friends = await friendsEverywhere(bob.at(a), [a]);
+    assert.deepEqual([friends.alice, friends.carol, friends.dave].map(available), [false, true, true]);
+  });
 });
 
 describe('the presence of a node that ends', { concurrency: 4 }, () => {

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "auth/address.h"
+#include "base/address.h"
 #include "base/base64.h"
 #include "auth/login.h"
 #include "base/metric.h"

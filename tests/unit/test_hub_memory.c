@@ -43,14 +43,50 @@ static void use_token(struct rig *rig, struct viewer *viewer)
     must_be_fair(err);
     if (err)
         return;
-    struct attach attach = {.token = &token, .token_expires_us = rig->clock.wall_us + 1000000};
+    struct attach attach = {.token = &token, .expires_us = rig->clock.wall_us + 1000000};
     attach_as(rig, viewer, "alice", &attach);
     hub_token_revoke(rig->hub, token, span_of("alice"), note_err, &revoked);
     hub_rig_turn(rig);
     must_be_fair(revoked);
 }
 
-static void talk(struct rig *rig, struct viewer *viewers)
+static void note_entered(void *ctx, enum err err, const struct thread_record *thread)
+{
+    (void)thread;
+    *(enum err *)ctx = err;
+}
+
+/* One watch from the start, one of a thread that has to be read; a login with an end. */
+static void watch_and_enter(struct rig *rig, struct viewer *viewer, struct watcher *watchers, struct id hall)
+{
+    struct attach attach = {.expires_us = rig->clock.wall_us + 1000000};
+    enum err entered = OK;
+    must_be_fair(watcher_try(&watchers[0], rig, hall));
+    attach_as(rig, viewer, "dave", &attach);
+    struct user *dave = session_attached(&viewer->session) ? viewer->session.user : NULL;
+    if (dave)
+        must_be_fair(hub_thread_visit(dave, hall, note_entered, &entered));
+    must_be_fair(watcher_try(&watchers[1], rig, id_random()));
+    hub_rig_turn(rig);
+    must_be_fair(entered);
+    must_be_fair(hub_rig_send(rig, hall, "alice", "zero"));
+    if (dave && session_attached(&viewer->session))
+        must_be_fair(hub_extend(&viewer->session, attach.expires_us + 1000000));
+}
+
+/* Each was told who is in its thread, or that it is over. */
+static void end_watches(struct watcher *watchers, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (watchers[i].over)
+            assert_true(watchers[i].why == ERR_NO_MEMORY || watchers[i].why == ERR_NO_THREAD);
+        else if (watchers[i].watch.watched)
+            assert_int_not_equal(watchers[i].last[0], '\0');
+        hub_unwatch(&watchers[i].watch);
+    }
+}
+
+static void talk(struct rig *rig, struct viewer *viewers, struct watcher *watchers)
 {
     struct attach live = {0}, resumed = {.resume = true};
     struct id hall = {{0}}, pair = {{0}};
@@ -58,6 +94,7 @@ static void talk(struct rig *rig, struct viewer *viewers)
     must_be_fair(hub_rig_try_room(rig, "alice", "hall", &hall));
     must_be_fair(hub_rig_try_room(rig, "bob", "hall", &hall));
     attach_as(rig, &viewers[1], "bob", &live);
+    watch_and_enter(rig, &viewers[5], watchers, hall);
     must_be_fair(hub_rig_try_thread(rig, "alice,bob", &pair));
     must_be_fair(hub_rig_send(rig, hall, "alice", "one"));
     must_be_fair(hub_rig_send(rig, pair, "bob", "two"));
@@ -100,7 +137,8 @@ static void leave_all(struct viewer *viewers, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         if (viewers[i].closed)
-            assert_true(viewers[i].why == ERR_NO_MEMORY || viewers[i].why == ERR_NO_TOKEN);
+            assert_true(viewers[i].why == ERR_NO_MEMORY || viewers[i].why == ERR_NO_TOKEN ||
+                        viewers[i].why == ERR_UNAUTHORIZED);
         viewer_leave(&viewers[i]);
     }
 }
@@ -109,20 +147,22 @@ static void leave_all(struct viewer *viewers, size_t count)
 static bool live_once(enum friends friends, unsigned nth)
 {
     struct rig rig;
-    struct viewer viewers[5] = {0};
+    struct viewer viewers[6] = {0};
+    struct watcher watchers[2] = {0};
     struct hub_options options = hub_rig_options(friends);
     options.sends_per_minute = options.tokens_per_minute = 100;
     hub_rig_prepare(&rig, &options);
     fake_store_add_user(rig.store, "dave", "Dave");
     memory_fail_at(nth);
     if (hub_rig_start(&rig) == OK) {
-        talk(&rig, viewers);
+        talk(&rig, viewers, watchers);
         use_token(&rig, &viewers[4]);
         hub_rig_pass(&rig, 5000);
         bool failed = memory_has_failed();
         memory_fail_at(0);
         must_work(&rig);
-        leave_all(viewers, 5);
+        leave_all(viewers, 6);
+        end_watches(watchers, 2);
         hub_rig_pass(&rig, 60000);
         assert_int_equal(metric_value(METRIC_THREADS), 0);
         assert_true(friends == FRIENDS_EVERYONE || metric_value(METRIC_USERS) == 0);

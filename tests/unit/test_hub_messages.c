@@ -399,12 +399,18 @@ static void bundle_closed(struct session *session, enum err why)
     end_all();
 }
 
-static const struct session_ops bundle_ops = {METRIC_SESSIONS_STREAM, bundle_event, bundle_settled, bundle_closed};
+static const struct session_ops bundle_ops = {
+    .protocol = "test",
+    .gauge = METRIC_SESSIONS_STREAM,
+    .event = bundle_event,
+    .settled = bundle_settled,
+    .close = bundle_closed,
+};
 
 static void attach_bundle(struct rig *rig, const char *user, const struct id *token, size_t count)
 {
     struct user *opened = hub_rig_open(rig, user);
-    struct attach attach = {.token = token, .token_expires_us = rig->clock.wall_us + 1000000000};
+    struct attach attach = {.token = token, .expires_us = rig->clock.wall_us + 1000000000};
     bundle = (struct bundle){0};
     for (size_t i = 0; i < count; i++)
         assert_int_equal(hub_attach(&bundle.sessions[i], &bundle_ops, opened, &attach), OK);

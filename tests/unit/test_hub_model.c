@@ -9,7 +9,9 @@
  *  - each live client has seen every message committed since it first came, in threads its user is still in, except what a gap
  *    told it is lost;
  *  - each live client has been told how all its friends are;
- *  - every send that was acknowledged is in the log, and none is there twice.
+ *  - every send that was acknowledged is in the log, and none is there twice;
+ *  - each watch was told who is in its room and how they are, and has heard all that was said since it began;
+ *  - the leases are those that the sessions there are, and those there were, call for.
  * With other nodes, users have sessions there as well, and clients come back with the mark of presence they hold, from
  * here or from there, where they were shown how everybody was. At times the store loses its place. A failing run prints
  * its seed; `MODEL_SEED=n` runs that one alone.
@@ -27,7 +29,8 @@
 #include "lib/failing_memory.h"
 #include "lib/hub_rig.h"
 
-enum { USERS = 6, ROOMS = 4, CLIENTS = 10, MESSAGES = 4096, STEPS = 3000, REST_EVERY = 60, SEEDS = 6 };
+enum { GRACE_MS = 10000 };
+enum { USERS = 6, ROOMS = 4, CLIENTS = 10, ONLOOKERS = 6, MESSAGES = 4096, STEPS = 3000, REST_EVERY = 60, SEEDS = 6 };
 
 static const char *const users[USERS] = {"ada", "bob", "cyd", "dan", "eve", "fay"};
 static const char *const rooms[ROOMS] = {"attic", "barn", "cellar", "den"};
@@ -41,6 +44,7 @@ struct client {
     bool began;   /* has been shown something, ever */
     bool live;
     bool paused;
+    bool polls;
     struct cursor start;   /* what comes after it must be seen */
     struct cursor place;   /* of the last event */
     struct cursor excused; /* a gap told that messages up to here may be lost */
@@ -54,6 +58,26 @@ struct fact {
     bool members[USERS]; /* at commit */
 };
 
+/* How a user stands who has no session here. */
+struct absence {
+    bool left; /* had some */
+    bool awaited;
+    int64_t until_ms;
+};
+
+/* Looks at one room, now and then. */
+struct onlooker {
+    struct thread_watch watch;
+    struct model *model;
+    unsigned room;
+    bool told;
+    struct occupant told_of[USERS]; /* in order of joining; the texts are ours */
+    unsigned told_count;
+    struct cursor start; /* what comes after it must be heard */
+    uint64_t heard_last;
+    bool heard[MESSAGES];
+};
+
 struct model {
     struct rig rig;
     uint64_t random;
@@ -63,11 +87,13 @@ struct model {
     enum friends friends;
     struct id room_ids[ROOMS];
     struct client clients[CLIENTS];
+    struct absence absences[USERS];
+    struct onlooker onlookers[ONLOOKERS];
     struct fact facts[MESSAGES];
     uint64_t known; /* facts are known up to this cursor */
     uint64_t pruned;
     struct id last_id; /* of a send that may be repeated */
-    unsigned acknowledged, repeated;
+    unsigned acknowledged, repeated, told;
 };
 
 static struct model model_memory;
@@ -127,6 +153,29 @@ static bool step(struct model *model)
 
 /* --- clients */
 
+/* To be called whenever a client has lost its session. */
+static void has_left(const struct client *client, bool goodbye)
+{
+    struct model *model = client->model;
+    for (size_t i = 0; i < CLIENTS; i++)
+        if (model->clients[i].user == client->user && session_attached(&model->clients[i].session))
+            return;
+    int64_t now_ms = model->rig.clock.now_ms;
+    model->absences[client->user] =
+        (struct absence){true, goodbye || client->polls, goodbye ? now_ms : now_ms + GRACE_MS};
+}
+
+static void leave(struct client *client, bool goodbye)
+{
+    if (!session_attached(&client->session))
+        return;
+    if (goodbye)
+        hub_leave(&client->session);
+    else
+        hub_detach(&client->session);
+    has_left(client, goodbye);
+}
+
 static void begin(struct client *client)
 {
     if (client->began)
@@ -167,7 +216,7 @@ static void client_event(struct session *session, struct event *event)
         client->excused = event->oldest;
     client->place = event->cursor;
     if (pick(client->model, 100) == 0)
-        hub_detach(session);
+        leave(client, pick(client->model, 3) == 0);
 }
 
 static void client_settled(struct session *session, bool more)
@@ -182,11 +231,27 @@ static void client_settled(struct session *session, bool more)
 
 static void client_closed(struct session *session, enum err why)
 {
+    has_left(container_of(session, struct client, session), false);
     assert_false(session_attached(session));
     assert_true(why == ERR_STORE || why == ERR_STORE_FULL || why == ERR_NO_MEMORY);
 }
 
-static const struct session_ops client_ops = {METRIC_SESSIONS_STREAM, client_event, client_settled, client_closed};
+static const struct session_ops client_ops = {
+    .protocol = "test",
+    .gauge = METRIC_SESSIONS_STREAM,
+    .event = client_event,
+    .settled = client_settled,
+    .close = client_closed,
+};
+
+static const struct session_ops poll_ops = {
+    .protocol = "test-poll",
+    .gauge = METRIC_SESSIONS_STREAM,
+    .comes_again = true,
+    .event = client_event,
+    .settled = client_settled,
+    .close = client_closed,
+};
 
 static void client_opened(void *ctx, enum err err, struct user *user)
 {
@@ -197,7 +262,8 @@ static void client_opened(void *ctx, enum err err, struct user *user)
     bool resume = client->began;
     struct attach attach = {.resume = resume, .since = client->place, .presence_mark = client->mark};
     client->live = client->paused = false;
-    (void)!hub_attach(&client->session, &client_ops, user, &attach);
+    if (hub_attach(&client->session, client->polls ? &poll_ops : &client_ops, user, &attach) == OK)
+        client->model->absences[client->user] = (struct absence){0};
     hub_user_close(user);
 }
 
@@ -231,10 +297,70 @@ static void come(struct model *model, struct client *client)
         client->joining = false;
 }
 
+/* --- onlookers */
+
+static void note_occupant(void *ctx, const struct occupant *occupant)
+{
+    struct onlooker *onlooker = ctx;
+    unsigned user = user_of(occupant->presence.user);
+    assert_true(onlooker->told_count < USERS);
+    struct occupant *told = &onlooker->told_of[onlooker->told_count++];
+    *told = *occupant;
+    told->presence.user = span_of(users[user]);
+    told->presence.name = told->presence.status = (struct span){0};
+}
+
+static void onlooker_changed(struct thread_watch *watch)
+{
+    struct onlooker *onlooker = container_of(watch, struct onlooker, watch);
+    struct model *model = onlooker->model;
+    if (!onlooker->told)
+        onlooker->start = hub_cursor(model->rig.hub);
+    onlooker->told = true;
+    onlooker->told_count = 0;
+    hub_occupants(watch, note_occupant, onlooker);
+    model->told++;
+    if (pick(model, 30) == 0)
+        hub_unwatch(&model->onlookers[pick(model, ONLOOKERS)].watch);
+    if (pick(model, 30) == 0)
+        leave(&model->clients[pick(model, CLIENTS)], pick(model, 2));
+}
+
+static void onlooker_message(struct thread_watch *watch, struct event *event)
+{
+    struct onlooker *onlooker = container_of(watch, struct onlooker, watch);
+    uint64_t major = event->cursor.major;
+    assert_int_equal(room_of(onlooker->model, event->message->fields.thread), onlooker->room);
+    assert_true(major < MESSAGES && major > onlooker->heard_last);
+    onlooker->heard[major] = true;
+    onlooker->heard_last = major;
+    if (pick(onlooker->model, 200) == 0)
+        hub_unwatch(watch);
+}
+
+static void onlooker_ended(struct thread_watch *watch, enum err why)
+{
+    assert_null(watch->watched);
+    assert_true(why == ERR_STORE || why == ERR_STORE_FULL || why == ERR_NO_MEMORY);
+}
+
+static const struct thread_watch_ops onlooker_ops = {onlooker_changed, onlooker_message, onlooker_ended};
+
+static void look_or_look_away(struct model *model)
+{
+    struct onlooker *onlooker = &model->onlookers[pick(model, ONLOOKERS)];
+    if (onlooker->watch.watched) {
+        hub_unwatch(&onlooker->watch);
+        return;
+    }
+    *onlooker = (struct onlooker){.model = model, .room = pick(model, ROOMS)};
+    (void)!hub_watch(model->rig.hub, &onlooker->watch, &onlooker_ops, model->room_ids[onlooker->room]);
+}
+
 /* --- deeds */
 
 struct deed {
-    enum { DEED_JOIN, DEED_LEAVE, DEED_PRESENCE } kind;
+    enum { DEED_JOIN, DEED_LEAVE, DEED_VISIT, DEED_VISIT_BY_ID, DEED_VISIT_END, DEED_PRESENCE } kind;
     struct model *model;
     unsigned user, room;
     enum show show;
@@ -265,6 +391,11 @@ static enum err deed_do(struct deed *deed)
     struct id id = deed->model->room_ids[deed->room];
     switch (deed->kind) {
     case DEED_JOIN: return hub_thread_open(deed->actor, NULL, 0, span_of(rooms[deed->room]), deed_threaded, deed);
+    case DEED_VISIT: return hub_room_visit(deed->actor, span_of(rooms[deed->room]), deed_threaded, deed);
+    case DEED_VISIT_BY_ID: return hub_thread_visit(deed->actor, id, deed_threaded, deed);
+    case DEED_VISIT_END:
+        return hub_visit_end(deed->model->rig.hub, id, span_of(users[deed->user]), deed->show == SHOW_CHAT,
+                             deed_threaded, deed);
     case DEED_LEAVE: return hub_member_remove(deed->actor, id, span_of(users[deed->user]), deed_threaded, deed);
     default: return hub_presence_set(deed->actor, deed->show, (struct span){0}, deed_set, deed);
     }
@@ -324,19 +455,31 @@ static void send_elsewhere(struct model *model)
     learn(model);
 }
 
+static void lease_elsewhere(struct model *model, unsigned user, enum lease lease)
+{
+    struct absence *absence = &model->absences[user];
+    if (lease == LEASE_GOODBYE && !absence->awaited)
+        *absence = (struct absence){0}; /* that holds here as well */
+    fake_store_lease_elsewhere(model->rig.store, users[user], lease);
+}
+
 static void happen_elsewhere(struct model *model)
 {
     struct fake_store *store = model->rig.store;
     const char *user = users[pick(model, USERS)];
     unsigned dice = pick(model, 100);
     if (dice < 50)
-        fake_store_attend_elsewhere(store, user, pick(model, 2));
+        lease_elsewhere(model, pick(model, USERS), pick(model, LEASE_GOODBYE + 1));
     else if (dice < 75)
         fake_store_set_elsewhere(store, user, "", pick(model, SHOW_COUNT), "");
     else if (dice < 97)
         fake_store_hold_news(store, pick(model, 3));
-    else if (fake_store_pending(store) == 0)
+    else if (dice < 98)
+        fake_store_overtake_news(store);
+    else if (fake_store_pending(store) == 0) {
         fake_store_reset(store, fake_store_head(store), 0);
+        memset(model->absences, 0, sizeof(model->absences)); /* nobody is waited for */
+    }
 }
 
 static void prune(struct model *model)
@@ -368,6 +511,7 @@ static void fail_something(struct model *model)
 static void act(struct model *model)
 {
     struct client *client = &model->clients[pick(model, CLIENTS)];
+    static const unsigned enters[] = {DEED_JOIN, DEED_VISIT, DEED_VISIT_BY_ID}, leaves[] = {DEED_LEAVE, DEED_VISIT_END};
     unsigned user = pick(model, USERS), room = pick(model, ROOMS), dice = pick(model, 100);
     if (model->has_nodes && pick(model, 10) == 0)
         happen_elsewhere(model);
@@ -380,11 +524,14 @@ static void act(struct model *model)
     else if (dice < 38)
         come(model, client);
     else if (dice < 42)
-        hub_detach(&client->session);
+        leave(client, pick(model, 4) == 0);
+    else if (dice < 44)
+        look_or_look_away(model);
     else if (dice < 46)
-        do_deed(model, (struct deed){.kind = DEED_JOIN, .user = user, .room = room});
+        do_deed(model, (struct deed){.kind = enters[pick(model, 3)], .user = user, .room = room});
     else if (dice < 48)
-        do_deed(model, (struct deed){.kind = DEED_LEAVE, .user = user, .room = room});
+        do_deed(model,
+                (struct deed){.kind = leaves[pick(model, 2)], .user = user, .room = room, .show = pick(model, 2)});
     else if (dice < 50)
         do_deed(model, (struct deed){.kind = DEED_PRESENCE, .user = user, .show = pick(model, SHOW_COUNT)});
     else if (dice < 78)
@@ -413,13 +560,15 @@ static void rest(struct model *model)
     bool busy;
     do {
         fake_store_tail(model->rig.store);
-        busy = false;
+        busy = timers_next(&model->rig.timers) <= model->rig.clock.now_ms;
+        timers_run(&model->rig.timers, model->rig.clock.now_ms);
         while (step(model))
             busy = true;
         hub_tick(model->rig.hub);
         for (size_t i = 0; i < CLIENTS; i++)
             hub_continue(&model->clients[i].session);
-        busy = busy || fake_store_pending(model->rig.store);
+        busy =
+            busy || fake_store_pending(model->rig.store) || timers_next(&model->rig.timers) <= model->rig.clock.now_ms;
     } while (busy);
 }
 
@@ -458,6 +607,53 @@ static void check_friend(void *ctx, const struct presence *friend)
         assert_int_equal(view->show, friend->show);
 }
 
+/* How a user is by the store's word, or, where it has none, by what happened here. */
+static struct occupant truth_of(struct model *model, unsigned user)
+{
+    struct occupant truth = {{.user = span_of(users[user])}, ROLE_GUEST, false};
+    const struct absence *absence = &model->absences[user];
+    bool here = false;
+    fake_store_user(model->rig.store, users[user], &truth.presence.available, &truth.presence.show);
+    truth.idle = fake_store_user_is_idle(model->rig.store, users[user]);
+    for (size_t i = 0; i < CLIENTS; i++)
+        here = here || (model->clients[i].user == user && session_attached(&model->clients[i].session));
+    bool awaits_end = absence->left && model->rig.clock.now_ms < absence->until_ms;
+    enum lease lease = here || (awaits_end && absence->awaited) ? LEASE_HELD : awaits_end ? LEASE_IDLE : LEASE_NONE;
+    assert_int_equal(fake_store_lease(model->rig.store, users[user]), lease);
+    return truth;
+}
+
+struct comparing {
+    const struct onlooker *onlooker;
+    unsigned count;
+};
+
+static void compare_member(void *ctx, const char *name, enum role role)
+{
+    struct comparing *comparing = ctx;
+    const struct onlooker *onlooker = comparing->onlooker;
+    struct occupant truth = truth_of(onlooker->model, user_of(span_of(name)));
+    assert_true(comparing->count < onlooker->told_count);
+    const struct occupant *told = &onlooker->told_of[comparing->count++];
+    assert_true(span_is(told->presence.user, name));
+    assert_int_equal(told->role, role);
+    if (!onlooker->model->watches_presence)
+        return;
+    assert_int_equal(told->presence.available, truth.presence.available);
+    assert_int_equal(told->presence.show, truth.presence.show);
+    assert_int_equal(told->idle, truth.idle);
+}
+
+static void check_onlooker(struct model *model, const struct onlooker *onlooker)
+{
+    struct comparing comparing = {onlooker, 0};
+    assert_true(onlooker->told);
+    fake_store_members(model->rig.store, onlooker->watch.thread, compare_member, &comparing);
+    assert_int_equal(comparing.count, onlooker->told_count);
+    for (uint64_t major = onlooker->start.major + 1; major <= model->known; major++)
+        assert_true(model->facts[major].room != onlooker->room || onlooker->heard[major]);
+}
+
 static void check_log(const struct model *model)
 {
     uint64_t last = 0;
@@ -483,6 +679,9 @@ static void check(struct model *model)
         if (model->watches_presence)
             hub_friends(client->session.user, check_friend, client);
     }
+    for (size_t i = 0; i < ONLOOKERS; i++)
+        if (model->onlookers[i].watch.watched)
+            check_onlooker(model, &model->onlookers[i]);
 }
 
 /* --- runs */
@@ -513,6 +712,7 @@ static void model_init(struct model *model, uint64_t seed, const struct setup *s
     for (unsigned i = 0; i < CLIENTS; i++) {
         model->clients[i].model = model;
         model->clients[i].user = i % USERS;
+        model->clients[i].polls = i % 3 == 2;
     }
 }
 
@@ -521,6 +721,8 @@ static void model_fini(struct model *model)
     rest(model);
     for (size_t i = 0; i < CLIENTS; i++)
         hub_detach(&model->clients[i].session);
+    for (size_t i = 0; i < ONLOOKERS; i++)
+        hub_unwatch(&model->onlookers[i].watch);
     hub_rig_pass(&model->rig, 60000);
     assert_int_equal(metric_value(METRIC_THREADS), 0);
     hub_rig_fini(&model->rig);
@@ -541,7 +743,8 @@ static void run(uint64_t seed, const struct setup *setup)
     }
     for (size_t i = 0; i < CLIENTS; i++)
         seen += model->clients[i].place.major > 0;
-    assert_true(seen >= CLIENTS / 2 && model->acknowledged > STEPS / 50 && model->repeated > 0);
+    assert_true(seen >= CLIENTS / 2 && model->acknowledged > STEPS / 50 && model->repeated > 0 &&
+                model->told > STEPS / 50);
     model_fini(model);
 }
 

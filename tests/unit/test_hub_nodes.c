@@ -267,6 +267,294 @@ static void who_has_left_meanwhile_is_not_brought_back_by_an_answer(void **state
     hub_rig_fini(&rig);
 }
 
+/* --- idle, which is no presence */
+
+static void visit_user(void *ctx, struct span user, enum lease lease)
+{
+    char *text = ctx;
+    size_t len = strlen(text);
+    assert_int_not_equal(lease, LEASE_NONE);
+    snprintf(text + len, 100 - len, "%s%.*s%s", len ? "," : "", (int)user.len, user.data,
+             lease == LEASE_IDLE ? "?" : "");
+}
+
+static bool is_idle(struct rig *rig, const char *name)
+{
+    struct user *user = hub_rig_open(rig, name);
+    bool idle = user_is_idle(user);
+    hub_user_close(user);
+    return idle;
+}
+
+static void somebody_is_idle_when_all_nodes_say_so(void **state)
+{
+    (void)state;
+    struct rig rig;
+    hub_rig_init_node(&rig, FRIENDS_EVERYONE);
+    struct viewer alice = {0}, bob = {0};
+    viewer_join(&alice, &rig, "alice");
+    viewer_join(&bob, &rig, "bob");
+    fake_store_lease_elsewhere(rig.store, "bob", LEASE_HELD);
+    hub_rig_turn(&rig);
+    viewer_skip(&alice);
+    viewer_leave(&bob);
+    hub_rig_turn(&rig);
+    assert_false(is_idle(&rig, "bob")); /* he is on the other node */
+    fake_store_lease_elsewhere(rig.store, "bob", LEASE_IDLE);
+    hub_rig_turn(&rig);
+    assert_true(is_idle(&rig, "bob"));
+    viewer_join(&bob, &rig, "bob");
+    assert_false(is_idle(&rig, "bob"));
+    hub_rig_turn(&rig);
+    viewer_leave(&bob);
+    hub_rig_turn(&rig);
+    fake_store_lease_elsewhere(rig.store, "bob", LEASE_NONE);
+    hub_rig_turn(&rig);
+    assert_true(is_idle(&rig, "bob"));
+    assert_shown(&alice, "");
+    hub_rig_pass(&rig, GRACE_MS);
+    assert_false(is_idle(&rig, "bob"));
+    assert_shown(&alice, "[-bob]");
+    viewer_leave(&alice);
+    hub_rig_fini(&rig);
+}
+
+static void somebody_whose_lease_was_never_taken_is_idle_here(void **state)
+{
+    (void)state;
+    struct rig rig;
+    hub_rig_init_node(&rig, FRIENDS_EVERYONE);
+    struct viewer bob = {0};
+    fake_store_hold_news(rig.store, true);
+    viewer_join(&bob, &rig, "bob");
+    viewer_leave(&bob);
+    struct user *user = hub_rig_open(&rig, "bob");
+    assert_true(user_is_idle(user));
+    fake_store_hold_news(rig.store, false);
+    hub_rig_turn(&rig);
+    assert_true(user_is_idle(user));
+    hub_user_close(user);
+    hub_rig_fini(&rig);
+}
+
+static void a_poll_keeps_its_lease_between_two(void **state)
+{
+    (void)state;
+    struct rig rig;
+    hub_rig_init_node(&rig, FRIENDS_EVERYONE);
+    struct viewer poll = {.polls = true}, stream = {0};
+    for (unsigned i = 0; i < 3; i++) {
+        viewer_join(&poll, &rig, "alice");
+        hub_rig_turn(&rig);
+        int64_t version = fake_store_version(rig.store);
+        viewer_leave(&poll);
+        hub_rig_pass(&rig, GRACE_MS - 1);
+        assert_string_equal(fake_store_leases(rig.store), "alice");
+        assert_int_equal(fake_store_version(rig.store), version); /* nothing was written */
+    }
+    viewer_join(&stream, &rig, "alice");
+    viewer_leave(&stream);
+    assert_string_equal(fake_store_leases(rig.store), "alice?");
+    viewer_join(&stream, &rig, "alice");
+    viewer_say_goodbye(&stream);
+    assert_string_equal(fake_store_leases(rig.store), "alice");
+    hub_rig_turn(&rig);
+    assert_string_equal(fake_store_leases(rig.store), "");
+    hub_rig_fini(&rig);
+}
+
+static void a_goodbye_ends_the_grace_on_all_nodes(void **state)
+{
+    (void)state;
+    for (unsigned friends = FRIENDS_EVERYONE; friends <= FRIENDS_THREADS; friends++) {
+        struct rig rig;
+        hub_rig_init_node(&rig, friends);
+        hub_rig_room(&rig, "alice", "hall");
+        hub_rig_room(&rig, "bob", "hall");
+        struct viewer alice = {0}, bob = {0};
+        viewer_join(&alice, &rig, "alice");
+        viewer_join(&bob, &rig, "bob");
+        hub_rig_turn(&rig);
+        viewer_skip(&alice);
+        viewer_leave(&bob);
+        hub_rig_turn(&rig);
+        fake_store_lease_elsewhere(rig.store, "bob", LEASE_HELD);
+        hub_rig_turn(&rig);
+        fake_store_lease_elsewhere(rig.store, "bob", LEASE_GOODBYE); /* there; here he was waited for */
+        hub_rig_turn(&rig);
+        assert_shown(&alice, "[-bob]");
+        assert_false(is_idle(&rig, "bob"));
+        assert_string_equal(fake_store_leases(rig.store), "alice");
+        char text[100] = "";
+        fake_store_sink(rig.store)->leases(fake_store_sink(rig.store), visit_user, text);
+        assert_string_equal(text, "alice"); /* nor is it taken again */
+        viewer_join(&bob, &rig, "bob");
+        fake_store_lease_elsewhere(rig.store, "bob", LEASE_IDLE);
+        hub_rig_turn(&rig);
+        viewer_say_goodbye(&bob); /* here; there he is waited for */
+        hub_rig_turn(&rig);
+        assert_shown(&alice, "[+bob] [-bob]");
+        viewer_join(&bob, &rig, "bob");
+        fake_store_lease_elsewhere(rig.store, "bob", LEASE_HELD);
+        hub_rig_turn(&rig);
+        viewer_say_goodbye(&bob); /* he is still there */
+        hub_rig_turn(&rig);
+        viewer_join(&bob, &rig, "bob");
+        hub_rig_turn(&rig);
+        fake_store_lease_elsewhere(rig.store, "bob", LEASE_GOODBYE); /* he is still here */
+        hub_rig_turn(&rig);
+        assert_shown(&alice, "[+bob]");
+        viewer_leave(&bob);
+        viewer_leave(&alice);
+        hub_rig_pass(&rig, 60000);
+        assert_string_equal(fake_store_leases(rig.store), "");
+        hub_rig_fini(&rig);
+    }
+}
+
+/* Of a lease that the store has not heard of it cannot say that it is over. */
+static void a_grace_is_not_ended_by_news_from_before_it(void **state)
+{
+    (void)state;
+    struct rig rig;
+    hub_rig_init_node(&rig, FRIENDS_EVERYONE);
+    struct viewer bob = {0};
+    hub_user_close(hub_rig_open(&rig, "bob"));
+    hub_rig_turn(&rig);
+    fake_store_hold_news(rig.store, true);
+    fake_store_set_elsewhere(rig.store, "bob", "", SHOW_AWAY, "");
+    viewer_join(&bob, &rig, "bob");
+    viewer_leave(&bob);
+    fake_store_hold_news(rig.store, false);
+    assert_true(is_idle(&rig, "bob"));
+    assert_string_equal(fake_store_leases(rig.store), "bob?");
+    hub_rig_pass(&rig, 60000);
+    hub_rig_fini(&rig);
+}
+
+/* Neither to whoever is live, nor to a poll that comes back with what it knew before, nor where an answer of the store
+ * is ahead of what it announces. */
+static void idle_alone_is_told_to_no_session(void **state)
+{
+    (void)state;
+    for (unsigned friends = FRIENDS_EVERYONE; friends <= FRIENDS_THREADS; friends++) {
+        struct rig rig;
+        hub_rig_init_node(&rig, friends);
+        hub_rig_room(&rig, "alice", "hall");
+        hub_rig_room(&rig, "bob", "hall");
+        fake_store_lease_elsewhere(rig.store, "bob", LEASE_HELD);
+        struct viewer alice = {0}, poll = {.polls = true};
+        viewer_join(&alice, &rig, "alice");
+        viewer_join(&poll, &rig, "alice");
+        hub_rig_turn(&rig);
+        viewer_leave(&poll);
+        struct attach attach = {.resume = true, .presence_mark = session_presence_mark(&poll.session)};
+        viewer_skip(&alice);
+        fake_store_lease_elsewhere(rig.store, "bob", LEASE_IDLE);
+        hub_rig_turn(&rig);
+        assert_true(is_idle(&rig, "bob"));
+        fake_store_hold_news(rig.store, true);
+        fake_store_lease_elsewhere(rig.store, "bob", LEASE_HELD);
+        assert_int_equal(hub_rig_meet(&rig, "bob", "Bob"), OK); /* an answer, with news */
+        assert_false(is_idle(&rig, "bob"));
+        fake_store_hold_news(rig.store, false);
+        hub_rig_turn(&rig);
+        assert_shown(&alice, "[+bob]"); /* of his name */
+        fake_store_lease_elsewhere(rig.store, "bob", LEASE_IDLE);
+        hub_rig_turn(&rig);
+        attach.presence_mark = session_presence_mark(&alice.session) - 1;
+        fake_store_hold_news(rig.store, true);
+        fake_store_lease_elsewhere(rig.store, "bob", LEASE_HELD);
+        assert_int_equal(hub_rig_set_presence(&rig, "bob", SHOW_CHAT, ""), OK); /* an answer, without news */
+        assert_false(is_idle(&rig, "bob"));
+        fake_store_hold_news(rig.store, false);
+        hub_rig_turn(&rig);
+        assert_int_equal(viewer_attach(&poll, &rig, "alice", &attach), OK);
+        hub_rig_turn(&rig);
+        assert_shown(&alice, "");
+        assert_shown(&poll, ".");
+        viewer_leave(&poll);
+        viewer_leave(&alice);
+        hub_rig_fini(&rig);
+    }
+}
+
+/* The other node has told of a change that was taken back together with one of idleness; here an answer was ahead of
+ * both. */
+static void what_was_taken_back_is_told_though_only_idleness_seems_new(void **state)
+{
+    (void)state;
+    struct rig rig;
+    hub_rig_init_node(&rig, FRIENDS_EVERYONE);
+    fake_store_lease_elsewhere(rig.store, "bob", LEASE_HELD);
+    hub_rig_turn(&rig);
+    fake_store_hold_news(rig.store, true);
+    fake_store_set_elsewhere(rig.store, "bob", "", SHOW_DND, "");
+    int64_t mark = fake_store_version(rig.store);
+    fake_store_set_elsewhere(rig.store, "bob", "", SHOW_CHAT, "");
+    fake_store_lease_elsewhere(rig.store, "bob", LEASE_IDLE);
+    assert_int_equal(hub_rig_set_presence(&rig, "bob", SHOW_CHAT, ""), OK);
+    struct viewer alice = {0};
+    struct attach attach = {.resume = true, .presence_mark = mark};
+    assert_int_equal(viewer_attach(&alice, &rig, "alice", &attach), OK);
+    hub_rig_turn(&rig);
+    assert_shown(&alice, ".");
+    fake_store_hold_news(rig.store, false);
+    hub_rig_turn(&rig);
+    assert_shown(&alice, "[+alice +bob]");
+    assert_true(is_idle(&rig, "bob"));
+    viewer_leave(&alice);
+    hub_rig_fini(&rig);
+}
+
+/* The same, where this node was cut off and hears only how it ended. */
+static void what_was_taken_back_meanwhile_is_told_to_who_comes_after(void **state)
+{
+    (void)state;
+    for (unsigned friends = FRIENDS_EVERYONE; friends <= FRIENDS_THREADS; friends++) {
+        struct rig rig;
+        hub_rig_init_node(&rig, friends);
+        hub_rig_room(&rig, "alice", "hall");
+        hub_rig_room(&rig, "bob", "hall");
+        fake_store_lease_elsewhere(rig.store, "bob", LEASE_HELD);
+        hub_rig_turn(&rig);
+        fake_store_hold_news(rig.store, true);
+        fake_store_set_elsewhere(rig.store, "bob", "", SHOW_DND, "");
+        struct attach attach = {.resume = true, .presence_mark = fake_store_version(rig.store)};
+        fake_store_set_elsewhere(rig.store, "bob", "", SHOW_CHAT, "");
+        fake_store_lease_elsewhere(rig.store, "bob", LEASE_IDLE);
+        fake_store_overtake_news(rig.store);
+        fake_store_hold_news(rig.store, false);
+        hub_rig_turn(&rig);
+        struct viewer alice = {0};
+        assert_int_equal(viewer_attach(&alice, &rig, "alice", &attach), OK);
+        hub_rig_turn(&rig);
+        assert_shown(&alice, "[+alice +bob] .");
+        viewer_leave(&alice);
+        hub_rig_fini(&rig);
+    }
+}
+
+static void nobody_is_idle_after_a_reset(void **state)
+{
+    (void)state;
+    struct rig rig;
+    hub_rig_init_node(&rig, FRIENDS_THREADS);
+    struct viewer alice = {0};
+    viewer_join(&alice, &rig, "alice");
+    hub_rig_turn(&rig);
+    viewer_leave(&alice);
+    struct user *user = hub_rig_open(&rig, "alice");
+    hub_rig_turn(&rig);
+    assert_true(user_is_idle(user));
+    fake_store_reset(rig.store, fake_store_head(rig.store), 0);
+    assert_string_equal(fake_store_leases(rig.store), "");
+    assert_false(user_is_idle(user));
+    hub_user_close(user);
+    hub_rig_pass(&rig, 60000);
+    hub_rig_fini(&rig);
+}
+
 /* --- leases */
 
 static void a_lease_is_held_from_the_first_session_to_the_end_of_grace(void **state)
@@ -281,12 +569,15 @@ static void a_lease_is_held_from_the_first_session_to_the_end_of_grace(void **st
     assert_string_equal(fake_store_leases(rig.store), "alice");
     viewer_join(&desk, &rig, "alice");
     viewer_leave(&phone);
+    assert_string_equal(fake_store_leases(rig.store), "alice");
     viewer_leave(&desk);
+    assert_string_equal(fake_store_leases(rig.store), "alice?");
     hub_rig_pass(&rig, GRACE_MS - 1);
     viewer_join(&desk, &rig, "alice");
+    assert_string_equal(fake_store_leases(rig.store), "alice");
     viewer_leave(&desk);
     hub_rig_pass(&rig, GRACE_MS - 1);
-    assert_string_equal(fake_store_leases(rig.store), "alice");
+    assert_string_equal(fake_store_leases(rig.store), "alice?");
     hub_rig_pass(&rig, 1);
     assert_string_equal(fake_store_leases(rig.store), "");
     hub_rig_fini(&rig);
@@ -306,13 +597,6 @@ static void leases_end_with_the_store_when_the_hub_is_shut(void **state)
     hub_rig_fini(&rig);
 }
 
-static void visit_user(void *ctx, struct span user)
-{
-    char *text = ctx;
-    size_t len = strlen(text);
-    snprintf(text + len, 100 - len, "%s%.*s", len ? "," : "", (int)user.len, user.data);
-}
-
 static void the_store_can_ask_for_whom_leases_are_to_be_held(void **state)
 {
     (void)state;
@@ -328,7 +612,7 @@ static void the_store_can_ask_for_whom_leases_are_to_be_held(void **state)
     char text[100] = "";
     struct store_sink *sink = fake_store_sink(rig.store);
     sink->leases(sink, visit_user, text);
-    assert_string_equal(text, "alice,bob");
+    assert_string_equal(text, "alice,bob?");
     hub_rig_pass(&rig, GRACE_MS);
     text[0] = '\0';
     sink->leases(sink, visit_user, text);
@@ -360,7 +644,7 @@ static void the_store_can_ask_for_tokens_in_use(void **state)
     assert_int_equal(hub_rig_token(&rig, "alice", &used), OK);
     assert_int_equal(hub_rig_token(&rig, "alice", &unused), OK);
     struct viewer alice = {0};
-    struct attach attach = {.token = &used, .token_expires_us = rig.clock.wall_us + 5000000};
+    struct attach attach = {.token = &used, .expires_us = rig.clock.wall_us + 5000000};
     assert_int_equal(viewer_attach(&alice, &rig, "alice", &attach), OK);
     hub_rig_turn(&rig);
     struct visited visited = {0};
@@ -368,7 +652,7 @@ static void the_store_can_ask_for_tokens_in_use(void **state)
     sink->tokens(sink, visit_token, &visited);
     assert_int_equal(visited.count, 1);
     assert_true(id_equal(visited.token, used));
-    assert_int_equal(visited.expires_us, attach.token_expires_us);
+    assert_int_equal(visited.expires_us, attach.expires_us);
     fake_store_end_token_elsewhere(rig.store, used);
     assert_shown(&alice, "[+alice] . closed(no_token)");
     visited.count = 0;
@@ -382,6 +666,7 @@ static void the_store_can_ask_for_tokens_in_use(void **state)
 static void poll(struct rig *rig, struct viewer *viewer, const char *user, int64_t *mark)
 {
     struct attach attach = {.resume = true, .since = hub_cursor(rig->hub), .presence_mark = *mark};
+    viewer->polls = true;
     assert_int_equal(viewer_attach(viewer, rig, user, &attach), OK);
     hub_rig_turn(rig);
     viewer_leave(viewer);
@@ -444,7 +729,7 @@ static void a_mark_does_not_pass_what_was_not_told(void **state)
     (void)state;
     struct rig rig;
     hub_rig_init_node(&rig, FRIENDS_EVERYONE);
-    struct viewer alice = {0}, bob = {0};
+    struct viewer alice = {.polls = true}, bob = {0};
     viewer_join(&alice, &rig, "alice");
     viewer_join(&bob, &rig, "bob");
     hub_rig_turn(&rig);
@@ -459,6 +744,34 @@ static void a_mark_does_not_pass_what_was_not_told(void **state)
     viewer_skip(&alice);
     poll(&rig, &alice, "alice", &mark);
     assert_shown(&alice, "[+carol] .");
+    viewer_leave(&bob);
+    hub_rig_fini(&rig);
+}
+
+/* Of what is new to a poll, what the store has not announced yet is no part. */
+static void who_comes_while_a_poll_is_shown_what_is_new_is_told_to_it(void **state)
+{
+    (void)state;
+    struct rig rig;
+    hub_rig_init_node(&rig, FRIENDS_EVERYONE);
+    struct viewer alice = {0}, bob = {0};
+    hub_user_close(hub_rig_open(&rig, "bob"));
+    hub_user_close(hub_rig_open(&rig, "carol"));
+    viewer_join(&alice, &rig, "alice");
+    hub_rig_turn(&rig);
+    struct attach attach = {.resume = true, .presence_mark = session_presence_mark(&alice.session)};
+    viewer_leave(&alice);
+    fake_store_attend_elsewhere(rig.store, "carol", true);
+    hub_rig_turn(&rig);
+    fake_store_hold_news(rig.store, true);
+    viewer_join(&bob, &rig, "bob");
+    assert_int_equal(viewer_attach(&alice, &rig, "alice", &attach), OK);
+    hub_rig_turn(&rig);
+    assert_shown(&alice, "[+carol] .");
+    fake_store_hold_news(rig.store, false);
+    hub_rig_turn(&rig);
+    assert_shown(&alice, "[+bob]");
+    viewer_leave(&alice);
     viewer_leave(&bob);
     hub_rig_fini(&rig);
 }
@@ -885,6 +1198,15 @@ int main(void)
         cmocka_unit_test(fellows_on_other_nodes_are_seen_where_friends_are_threads),
         cmocka_unit_test(an_answer_older_than_the_news_does_not_count),
         cmocka_unit_test(who_has_left_meanwhile_is_not_brought_back_by_an_answer),
+        cmocka_unit_test(somebody_is_idle_when_all_nodes_say_so),
+        cmocka_unit_test(somebody_whose_lease_was_never_taken_is_idle_here),
+        cmocka_unit_test(a_poll_keeps_its_lease_between_two),
+        cmocka_unit_test(a_goodbye_ends_the_grace_on_all_nodes),
+        cmocka_unit_test(a_grace_is_not_ended_by_news_from_before_it),
+        cmocka_unit_test(idle_alone_is_told_to_no_session),
+        cmocka_unit_test(what_was_taken_back_is_told_though_only_idleness_seems_new),
+        cmocka_unit_test(what_was_taken_back_meanwhile_is_told_to_who_comes_after),
+        cmocka_unit_test(nobody_is_idle_after_a_reset),
         cmocka_unit_test(a_lease_is_held_from_the_first_session_to_the_end_of_grace),
         cmocka_unit_test(leases_end_with_the_store_when_the_hub_is_shut),
         cmocka_unit_test(the_store_can_ask_for_whom_leases_are_to_be_held),
@@ -892,6 +1214,7 @@ int main(void)
         cmocka_unit_test(a_poll_with_the_mark_of_another_node_is_shown_what_is_new),
         cmocka_unit_test(a_poll_ahead_of_this_node_is_told_when_it_gets_there),
         cmocka_unit_test(a_mark_does_not_pass_what_was_not_told),
+        cmocka_unit_test(who_comes_while_a_poll_is_shown_what_is_new_is_told_to_it),
         cmocka_unit_test(what_was_taken_back_is_told_to_who_heard_the_first_half),
         cmocka_unit_test(strangers_do_not_concern_a_poll),
         cmocka_unit_test(who_comes_into_a_thread_between_two_polls_is_shown),

@@ -80,6 +80,89 @@ static void grace_has_its_edge(void **state)
     hub_rig_fini(&rig);
 }
 
+static void a_session_may_have_a_grace_of_its_own(void **state)
+{
+    (void)state;
+    struct rig rig;
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
+    struct viewer watcher = {0}, phone = {0}, desk = {0};
+    struct attach attach = {.grace_ms = 3000};
+    viewer_join(&watcher, &rig, "watcher");
+    viewer_join(&desk, &rig, "alice");
+    assert_int_equal(viewer_attach(&phone, &rig, "alice", &attach), OK);
+    hub_rig_turn(&rig);
+    viewer_skip(&watcher);
+    viewer_leave(&desk);
+    viewer_leave(&phone); /* the last one's counts */
+    hub_rig_pass(&rig, 2999);
+    assert_shown(&watcher, "");
+    hub_rig_pass(&rig, 1);
+    assert_shown(&watcher, "[-alice]");
+    viewer_leave(&watcher);
+    hub_rig_fini(&rig);
+}
+
+static void nobody_waits_for_who_has_said_goodbye(void **state)
+{
+    (void)state;
+    struct rig rig;
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
+    struct viewer watcher = {0}, phone = {0}, desk = {0};
+    viewer_join(&watcher, &rig, "watcher");
+    viewer_join(&desk, &rig, "alice");
+    viewer_join(&phone, &rig, "alice");
+    hub_rig_turn(&rig);
+    viewer_skip(&watcher);
+    viewer_say_goodbye(&desk);
+    hub_rig_turn(&rig);
+    assert_shown(&watcher, ""); /* the phone is left */
+    viewer_say_goodbye(&phone);
+    hub_rig_turn(&rig);
+    assert_shown(&watcher, "[-alice]");
+    viewer_say_goodbye(&phone); /* no effect */
+    viewer_join(&phone, &rig, "alice");
+    hub_rig_turn(&rig);
+    viewer_leave(&phone); /* a grace begins */
+    hub_rig_pass(&rig, 5000);
+    viewer_join(&desk, &rig, "alice");
+    hub_rig_turn(&rig);
+    viewer_say_goodbye(&desk); /* and is not waited for */
+    hub_rig_turn(&rig);
+    assert_shown(&watcher, "[+alice] [-alice]");
+    viewer_leave(&watcher);
+    hub_rig_fini(&rig);
+}
+
+static void in_grace_a_user_is_idle_which_sessions_are_not_told(void **state)
+{
+    (void)state;
+    struct rig rig;
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
+    struct viewer watcher = {0}, alice = {0}, poll = {.polls = true};
+    viewer_join(&watcher, &rig, "watcher");
+    struct user *user = hub_rig_open(&rig, "alice");
+    assert_false(user_is_idle(user));
+    viewer_join(&alice, &rig, "alice");
+    hub_rig_turn(&rig);
+    viewer_skip(&watcher);
+    assert_false(user_is_idle(user));
+    viewer_leave(&alice);
+    assert_true(user_is_idle(user) && user_presence(user).available);
+    hub_rig_turn(&rig);
+    viewer_join(&poll, &rig, "alice");
+    assert_false(user_is_idle(user));
+    viewer_leave(&poll);
+    assert_false(user_is_idle(user)); /* it comes again */
+    hub_rig_pass(&rig, 9999);
+    assert_shown(&watcher, "");
+    hub_rig_pass(&rig, 1);
+    assert_false(user_is_idle(user) || user_presence(user).available);
+    assert_shown(&watcher, "[-alice]");
+    hub_user_close(user);
+    viewer_leave(&watcher);
+    hub_rig_fini(&rig);
+}
+
 static void without_grace_leaving_is_told_in_the_same_turn(void **state)
 {
     (void)state;
@@ -403,6 +486,9 @@ int main(void)
         cmocka_unit_test(the_first_thing_shown_is_how_everybody_is),
         cmocka_unit_test(a_user_is_available_while_any_session_is),
         cmocka_unit_test(grace_has_its_edge),
+        cmocka_unit_test(a_session_may_have_a_grace_of_its_own),
+        cmocka_unit_test(nobody_waits_for_who_has_said_goodbye),
+        cmocka_unit_test(in_grace_a_user_is_idle_which_sessions_are_not_told),
         cmocka_unit_test(without_grace_leaving_is_told_in_the_same_turn),
         cmocka_unit_test(changes_of_one_turn_come_as_one_event),
         cmocka_unit_test(coming_and_going_within_a_turn_is_told_as_it_ends),

@@ -8,6 +8,7 @@
 
 #include "base/metric.h"
 #include "core/hub.h"
+#include "lib/failing_memory.h"
 #include "lib/hub_rig.h"
 
 enum { A_WHILE_MS = 11000 };
@@ -349,6 +350,245 @@ static void a_thread_can_be_left_by_whoever_is_not_in_memory(void **state)
     hub_rig_fini(&rig);
 }
 
+/* --- rooms and doors */
+
+struct entered {
+    enum err err;
+    struct id thread;
+    size_t members;
+};
+
+static void note_entered(void *ctx, enum err err, const struct thread_record *thread)
+{
+    struct entered *entered = ctx;
+    entered->err = err;
+    if (err)
+        return;
+    entered->thread = thread->id;
+    entered->members = thread->member_count;
+}
+
+static enum err enter(struct rig *rig, const char *name, struct id thread, struct entered *entered)
+{
+    struct user *user = hub_rig_open(rig, name);
+    *entered = (struct entered){.err = ERR_COUNT};
+    enum err err = hub_thread_visit(user, thread, note_entered, entered);
+    hub_user_close(user); /* the call holds them */
+    hub_rig_turn(rig);
+    return err ? err : entered->err;
+}
+
+static void a_thread_is_entered_by_its_id(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct entered entered;
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
+    meet_all(&rig);
+    struct id hall = hub_rig_room(&rig, "alice", "hall"), pair = hub_rig_thread(&rig, "alice,bob");
+    assert_int_equal(enter(&rig, "alice", pair, &entered), OK);
+    assert_true(id_equal(entered.thread, pair) && entered.members == 2);
+    assert_int_equal(enter(&rig, "carol", pair, &entered), ERR_NO_THREAD);
+    assert_int_equal(enter(&rig, "carol", hall, &entered), OK);
+    assert_true(id_equal(entered.thread, hall) && entered.members == 2);
+    assert_int_equal(enter(&rig, "carol", hall, &entered), OK); /* is in it */
+    assert_int_equal(entered.members, 2);
+    assert_int_equal(enter(&rig, "carol", id_random(), &entered), ERR_NO_THREAD);
+    hub_rig_fini(&rig);
+}
+
+static void rooms_that_are_not_open_are_for_their_members(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct entered entered;
+    struct id hall, again;
+    struct hub_options options = hub_rig_options(FRIENDS_EVERYONE);
+    options.rooms_open = false;
+    hub_rig_init_with(&rig, &options);
+    meet_all(&rig);
+    assert_int_equal(hub_rig_try_room(&rig, "alice", "hall", &hall), OK); /* who makes it is in */
+    assert_int_equal(hub_rig_try_room(&rig, "bob", "hall", &again), ERR_FORBIDDEN);
+    assert_int_equal(enter(&rig, "bob", hall, &entered), ERR_FORBIDDEN);
+    assert_int_equal(hub_rig_add(&rig, "alice", hall, "bob"), OK);
+    assert_int_equal(hub_rig_try_room(&rig, "bob", "hall", &again), OK);
+    assert_int_equal(enter(&rig, "bob", hall, &entered), OK);
+    assert_int_equal(hub_rig_remove(&rig, "alice", hall, "bob"), OK);
+    assert_int_equal(enter(&rig, "bob", hall, &entered), ERR_FORBIDDEN);
+    assert_int_equal(hub_rig_remove(&rig, "alice", hall, "alice"), OK);
+    assert_int_equal(enter(&rig, "bob", hall, &entered), OK); /* nobody has it any more */
+    hub_rig_fini(&rig);
+}
+
+static enum err visit(struct rig *rig, const char *name, const char *room)
+{
+    struct user *user = hub_rig_open(rig, name);
+    struct entered entered = {.err = ERR_COUNT};
+    enum err err = hub_room_visit(user, span_of(room), note_entered, &entered);
+    hub_rig_turn(rig);
+    hub_user_close(user);
+    return err ? err : entered.err;
+}
+
+static enum err end_visit(struct rig *rig, const char *name, struct id thread, bool stays)
+{
+    struct entered entered = {.err = ERR_COUNT};
+    enum err err = hub_visit_end(rig->hub, thread, span_of(name), stays, note_entered, &entered);
+    hub_rig_turn(rig);
+    return err ? err : entered.err;
+}
+
+static void whoever_visits_is_a_member_until_the_last_visit_is_over(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct entered entered;
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
+    struct id hall = hub_rig_room(&rig, "alice", "hall");
+    struct user *alice = hub_rig_open(&rig, "alice");
+    assert_int_equal(visit(&rig, "bob", "hall"), OK);
+    assert_int_equal(enter(&rig, "bob", hall, &entered), OK); /* by its id */
+    assert_string_equal(hub_rig_members(&rig, hall), "alice,bob");
+    assert_int_equal(end_visit(&rig, "bob", hall, false), OK);
+    assert_string_equal(hub_rig_members(&rig, hall), "alice,bob");
+    assert_int_equal(end_visit(&rig, "bob", hall, true), OK); /* may be back */
+    assert_string_equal(hub_rig_members(&rig, hall), "alice,bob");
+    assert_int_equal(visit(&rig, "bob", "hall"), OK);
+    assert_int_equal(end_visit(&rig, "bob", hall, false), OK);
+    assert_string_equal(hub_rig_members(&rig, hall), "alice");
+    assert_int_equal(end_visit(&rig, "bob", hall, false), ERR_NO_THREAD);
+    hub_user_close(alice);
+    hub_rig_fini(&rig);
+}
+
+static void a_visit_does_not_end_a_membership(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct entered entered;
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
+    meet_all(&rig);
+    struct id hall = hub_rig_room(&rig, "alice", "hall"), pair = hub_rig_thread(&rig, "alice,bob");
+    struct user *alice = hub_rig_open(&rig, "alice");
+    assert_int_equal(visit(&rig, "alice", "hall"), OK); /* who was a member before */
+    assert_int_equal(end_visit(&rig, "alice", hall, false), OK);
+    assert_int_equal(visit(&rig, "bob", "hall"), OK); /* who comes in for good meanwhile */
+    hub_rig_room(&rig, "bob", "hall");
+    assert_int_equal(end_visit(&rig, "bob", hall, false), OK);
+    assert_int_equal(visit(&rig, "carol", "hall"), OK); /* who is added meanwhile */
+    assert_int_equal(hub_rig_add(&rig, "alice", hall, "carol"), OK);
+    assert_int_equal(end_visit(&rig, "carol", hall, false), OK);
+    assert_string_equal(hub_rig_members(&rig, hall), "alice,bob,carol");
+    assert_int_equal(enter(&rig, "bob", pair, &entered), OK); /* of a thread that is no room */
+    assert_int_equal(end_visit(&rig, "bob", pair, false), OK);
+    assert_string_equal(hub_rig_members(&rig, pair), "alice,bob");
+    assert_int_equal(visit(&rig, "alice", ""), ERR_BAD_FIELD);
+    hub_user_close(alice);
+    hub_rig_fini(&rig);
+}
+
+static void a_full_room_cannot_be_entered(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct entered entered;
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
+    static const char *const names[] = {"a", "b", "c", "d"};
+    struct id hall = {{0}};
+    for (size_t i = 0; i < array_len(names); i++)
+        hall = hub_rig_room(&rig, names[i], "hall");
+    assert_int_equal(enter(&rig, "e", hall, &entered), ERR_TOO_MANY_MEMBERS);
+    assert_int_equal(enter(&rig, "d", hall, &entered), OK);
+    hub_rig_fini(&rig);
+}
+
+static void failures_reach_whoever_enters(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct entered entered = {.err = ERR_COUNT};
+    hub_rig_init_node(&rig, FRIENDS_EVERYONE);
+    meet_all(&rig);
+    struct id hall = hub_rig_room(&rig, "alice", "hall");
+    struct user *bob = hub_rig_open(&rig, "bob");
+    fake_store_fail_next(rig.store, ERR_STORE);
+    assert_int_equal(hub_thread_visit(bob, hall, note_entered, &entered), OK);
+    hub_rig_turn(&rig);
+    assert_int_equal(entered.err, ERR_STORE);
+    entered.err = ERR_COUNT;
+    for (unsigned nth = 1; entered.err; nth++) {
+        memory_fail_at(nth);
+        enum err err = hub_thread_visit(bob, hall, note_entered, &entered);
+        hub_rig_turn(&rig);
+        memory_fail_at(0);
+        assert_true(err ? err == ERR_NO_MEMORY : entered.err == ERR_NO_MEMORY || entered.err == OK);
+        assert_true(nth < 100);
+    }
+    struct user *carol = hub_rig_open(&rig, "carol");
+    assert_int_equal(hub_thread_visit(carol, hall, note_entered, &entered), OK);
+    fake_store_reset(rig.store, fake_store_head(rig.store), 0); /* while the thread is asked for */
+    hub_rig_turn(&rig);
+    assert_int_equal(entered.err, ERR_STORE);
+    hub_user_close(carol);
+    hub_user_close(bob);
+    hub_rig_fini(&rig);
+}
+
+static void a_thread_of_two_is_direct(void **state)
+{
+    (void)state;
+    struct rig rig;
+    hub_rig_init(&rig, FRIENDS_THREADS);
+    hub_rig_room(&rig, "alice", "hall");
+    hub_rig_room(&rig, "carol", "hall");
+    struct id hall = hub_rig_room(&rig, "bob", "hall"), den = hub_rig_room(&rig, "alice", "den");
+    hub_rig_room(&rig, "bob", "den");
+    struct user *alice = hub_rig_open(&rig, "alice");
+    struct id pair = hub_rig_thread(&rig, "alice,bob"), three = hub_rig_thread(&rig, "alice,bob,carol");
+    struct id self = hub_rig_thread(&rig, "alice,alice");
+    assert_true(hub_is_direct(rig.hub, pair));
+    assert_false(hub_is_direct(rig.hub, three));
+    assert_false(hub_is_direct(rig.hub, self));
+    assert_false(hub_is_direct(rig.hub, hall));
+    assert_false(hub_is_direct(rig.hub, den)); /* a room, even with two */
+    assert_int_equal(hub_rig_add(&rig, "alice", pair, "carol"), OK);
+    assert_false(hub_is_direct(rig.hub, pair));
+    assert_int_equal(hub_rig_remove(&rig, "alice", three, "carol"), OK);
+    assert_true(hub_is_direct(rig.hub, three));
+    hub_user_close(alice);
+    hub_rig_pass(&rig, 60000);
+    assert_false(hub_is_direct(rig.hub, three)); /* not in memory */
+    hub_rig_fini(&rig);
+}
+
+static void note_place(void *ctx, enum err err, const struct message_place *place)
+{
+    struct message_place *noted = ctx;
+    *noted = err ? (struct message_place){.cursor = {UINT64_MAX, 0}} : *place;
+    assert_true(!err || err == ERR_NOT_FOUND);
+}
+
+static void a_message_is_found_by_its_id(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct append_result sent;
+    struct message_place place = {0};
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
+    struct id hall = hub_rig_room(&rig, "alice", "hall");
+    assert_int_equal(hub_rig_send(&rig, hall, "alice", "one"), OK);
+    struct message_fields fields = {.thread = hall, .sender = span_of("alice"), .text = span_of("two")};
+    assert_int_equal(hub_rig_send_fields(&rig, &fields, &sent), OK);
+    hub_message_find(rig.hub, sent.id, note_place, &place);
+    hub_rig_turn(&rig);
+    assert_int_equal(cursor_compare(place.cursor, sent.cursor), 0);
+    assert_true(id_equal(place.thread, hall));
+    hub_message_find(rig.hub, id_random(), note_place, &place);
+    hub_rig_turn(&rig);
+    assert_int_equal(place.cursor.major, UINT64_MAX);
+    hub_rig_fini(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -368,6 +608,14 @@ int main(void)
         cmocka_unit_test(failures_of_the_store_reach_whoever_asked),
         cmocka_unit_test(an_opened_user_knows_their_threads),
         cmocka_unit_test(a_thread_can_be_left_by_whoever_is_not_in_memory),
+        cmocka_unit_test(a_thread_is_entered_by_its_id),
+        cmocka_unit_test(rooms_that_are_not_open_are_for_their_members),
+        cmocka_unit_test(whoever_visits_is_a_member_until_the_last_visit_is_over),
+        cmocka_unit_test(a_visit_does_not_end_a_membership),
+        cmocka_unit_test(a_full_room_cannot_be_entered),
+        cmocka_unit_test(failures_reach_whoever_enters),
+        cmocka_unit_test(a_thread_of_two_is_direct),
+        cmocka_unit_test(a_message_is_found_by_its_id),
     };
     return cmocka_run_group_tests_name("hub threads", tests, NULL, NULL);
 }

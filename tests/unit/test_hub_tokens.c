@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tokens say who somebody is; their end ends the sessions opened with them. */
+/* Tokens say who somebody is; their end ends the sessions opened with them, as does that of a login. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,6 +8,7 @@
 
 #include "base/metric.h"
 #include "core/hub.h"
+#include "lib/failing_memory.h"
 #include "lib/hub_rig.h"
 
 enum { HOUR_MS = 3600 * 1000 };
@@ -56,7 +57,7 @@ static enum err enter(struct rig *rig, struct viewer *viewer, struct id token)
     enum err err = check(rig, token, &checked);
     if (err)
         return err;
-    struct attach attach = {.token = &token, .token_expires_us = checked.expires_us};
+    struct attach attach = {.token = &token, .expires_us = checked.expires_us};
     err = viewer_attach(viewer, rig, checked.user, &attach);
     hub_rig_turn(rig);
     return err;
@@ -297,6 +298,106 @@ static void a_token_that_ends_elsewhere_ends_here(void **state)
     hub_rig_fini(&rig);
 }
 
+/* --- the time a login has */
+
+static void come_until(struct rig *rig, struct viewer *viewer, int64_t expires_us)
+{
+    struct attach attach = {.expires_us = expires_us};
+    assert_int_equal(viewer_attach(viewer, rig, "alice", &attach), OK);
+    hub_rig_turn(rig);
+    viewer_skip(viewer);
+}
+
+static void a_session_ends_with_the_login_it_was_opened_with(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct viewer forever = {0}, hour = {0}, past = {0};
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
+    come_until(&rig, &forever, 0);
+    come_until(&rig, &hour, rig.clock.wall_us + HOUR_MS * 1000LL - 1);
+    come_until(&rig, &past, rig.clock.wall_us);
+    assert_int_equal(past.why, ERR_UNAUTHORIZED);
+    hub_rig_pass(&rig, HOUR_MS - 1);
+    assert_shown(&hour, "");
+    hub_rig_pass(&rig, 1);
+    assert_shown(&hour, "closed(unauthorized)");
+    assert_shown(&forever, "");
+    viewer_leave(&forever);
+    hub_rig_fini(&rig);
+}
+
+static void a_wall_clock_set_back_gives_a_login_more_time(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct viewer alice = {0};
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
+    come_until(&rig, &alice, rig.clock.wall_us + HOUR_MS * 1000LL);
+    rig.clock.wall_us -= 60 * 1000000;
+    hub_rig_pass(&rig, HOUR_MS + 59999);
+    assert_shown(&alice, "");
+    hub_rig_pass(&rig, 1);
+    assert_shown(&alice, "closed(unauthorized)");
+    hub_rig_fini(&rig);
+}
+
+static void a_newer_login_extends_a_session(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct viewer alice = {0};
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
+    come_until(&rig, &alice, rig.clock.wall_us + HOUR_MS * 1000LL);
+    assert_int_equal(hub_extend(&alice.session, rig.clock.wall_us + 2 * HOUR_MS * 1000LL), OK);
+    hub_rig_pass(&rig, HOUR_MS);
+    assert_shown(&alice, "");
+    assert_int_equal(hub_extend(&alice.session, 0), OK);
+    hub_rig_pass(&rig, 2 * HOUR_MS);
+    assert_shown(&alice, "");
+    memory_fail_at(1);
+    assert_int_equal(hub_extend(&alice.session, rig.clock.wall_us + 1000), ERR_NO_MEMORY);
+    memory_fail_at(0);
+    hub_rig_pass(&rig, 1000);
+    assert_shown(&alice, ""); /* it ends when it would have: never */
+    assert_int_equal(hub_extend(&alice.session, rig.clock.wall_us + 1000), OK);
+    hub_rig_pass(&rig, 1);
+    assert_shown(&alice, "closed(unauthorized)");
+    assert_int_equal(hub_extend(&alice.session, rig.clock.wall_us + 1000), OK); /* no effect */
+    hub_rig_fini(&rig);
+}
+
+static void a_login_does_not_extend_a_session_by_token(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct id token;
+    struct viewer alice = {0};
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
+    assert_int_equal(hub_rig_token(&rig, "alice", &token), OK);
+    assert_int_equal(enter(&rig, &alice, token), OK);
+    viewer_skip(&alice);
+    assert_int_equal(hub_extend(&alice.session, rig.clock.wall_us + 2 * HOUR_MS * 1000LL), OK);
+    hub_rig_pass(&rig, HOUR_MS);
+    assert_shown(&alice, "closed(no_token)");
+    hub_rig_fini(&rig);
+}
+
+static void a_login_whose_end_has_no_memory_is_not_taken(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct viewer alice = {0};
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
+    struct user *user = hub_rig_open(&rig, "alice");
+    struct attach attach = {.expires_us = rig.clock.wall_us + 1000};
+    memory_fail_at(1);
+    assert_int_equal(viewer_attach(&alice, &rig, "alice", &attach), ERR_NO_MEMORY);
+    memory_fail_at(0);
+    hub_user_close(user);
+    hub_rig_fini(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -311,6 +412,11 @@ int main(void)
         cmocka_unit_test(a_token_revoked_since_its_check_opens_nothing),
         cmocka_unit_test(nobody_revokes_the_token_of_another),
         cmocka_unit_test(a_token_that_ends_elsewhere_ends_here),
+        cmocka_unit_test(a_session_ends_with_the_login_it_was_opened_with),
+        cmocka_unit_test(a_wall_clock_set_back_gives_a_login_more_time),
+        cmocka_unit_test(a_newer_login_extends_a_session),
+        cmocka_unit_test(a_login_does_not_extend_a_session_by_token),
+        cmocka_unit_test(a_login_whose_end_has_no_memory_is_not_taken),
     };
     return cmocka_run_group_tests_name("hub tokens", tests, NULL, NULL);
 }

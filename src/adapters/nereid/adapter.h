@@ -81,8 +81,8 @@ void read_show(struct reader *in, enum show *show);
 /* How stanzas are to be written for this request: `dialect`, or as configured. */
 void read_style(struct reader *in, const struct nereid *nereid, struct stanza_style *style);
 
-/* How the caller attaches: `since` or the Last-Event-ID header, with the presence mark that polls add, and the
- * token, which is put at `token`. */
+/* How the caller attaches: `since` or the Last-Event-ID header, with the presence mark that polls add, the end of the
+ * identity, and the token, which is put at `token`. */
 void read_attach(struct reader *in, struct attach *attach, struct id *token);
 
 /* --- handlers, each in the file of its name */

@@ -109,11 +109,20 @@ static void poll_closed_by_hub(struct session *session, enum err why)
     answer_soon(poll);
 }
 
+static struct session_place poll_place(const struct session *session)
+{
+    const struct poll_call *poll = container_of(session, struct poll_call, session);
+    return (struct session_place){request_address(poll->call.req), (uint32_t)poll->stanzas.len};
+}
+
 static const struct session_ops poll_session_ops = {
+    .protocol = "nereid-poll",
     .gauge = METRIC_SESSIONS_POLL,
+    .comes_again = true,
     .event = poll_event,
     .settled = poll_settled,
     .close = poll_closed_by_hub,
+    .place = poll_place,
 };
 
 static void poll_gone(void *ctx)

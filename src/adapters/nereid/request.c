@@ -195,11 +195,10 @@ static void read_since(struct reader *in, struct attach *attach)
 void read_attach(struct reader *in, struct attach *attach, struct id *token)
 {
     const struct caller *caller = request_caller(in->req);
-    *attach = (struct attach){0};
+    *attach = (struct attach){.expires_us = caller->expires_us};
     read_since(in, attach);
     if (!caller->by_token)
         return;
     *token = caller->token;
     attach->token = token;
-    attach->token_expires_us = caller->expires_us;
 }

@@ -158,11 +158,19 @@ static void feed_free(struct conn *conn)
     free(feed);
 }
 
+static struct session_place feed_place(const struct session *session)
+{
+    const struct conn *conn = &container_of(session, struct feed, session)->stream.conn;
+    return (struct session_place){conn_address(conn), conn_queued(conn)};
+}
+
 static const struct session_ops feed_session_ops = {
+    .protocol = "nereid-stream",
     .gauge = METRIC_SESSIONS_STREAM,
     .event = feed_event,
     .settled = feed_settled,
     .close = feed_closed_by_hub,
+    .place = feed_place,
 };
 
 static const struct conn_ops feed_conn_ops = {

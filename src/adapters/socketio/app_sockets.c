@@ -9,8 +9,9 @@
  *     it is over ─> out of the room ─> "<name> left the chat", and the name is free
  *
  * Who has an identity registers under its id or display name. Others are guests, where guests are wanted: under demo
- * the name is the user; elsewhere the user is `guest:<name>`, and the name nobody's that is known. Whoever was no
- * member of the room's thread before is none after, so that it does not fill up with those who left.
+ * the name is the user; elsewhere the user is `guest:<name>`, and the name nobody's that is known. To be registered is
+ * to visit the room's thread: whoever was no member before is none after, so that it does not fill up with those who
+ * left.
  *
  * What the server says goes to the Socket.IO room `sockets:<room>` of all nodes; what people say comes from the core.
  */
@@ -36,8 +37,6 @@ struct chatter {
     struct name *name;      /* held; null: not registered */
     struct saying *sayings; /* under way */
     bool registering;
-    bool is_guest;
-    bool leaves; /* the room's thread with its name: was no member before */
 };
 
 /* A message on its way to the store. */
@@ -139,7 +138,7 @@ static void farewell_due(struct timer *timer)
     farewell_say(container_of(timer, struct farewell, timer));
 }
 
-/* Out of the thread, or as good as: it is tried once. */
+/* The visit is over, or as good as: it is tried once. */
 static void is_out(void *ctx, enum err err unused_arg, const struct thread_record *thread unused_arg)
 {
     farewell_say(ctx);
@@ -184,31 +183,6 @@ static void tell_other_nodes(struct socketio *adapter, const struct chatter *cha
     emission_unref(emission);
 }
 
-struct heir {
-    struct span user;
-    struct chatter *found;
-};
-
-static void find_heir(void *ctx, struct socket *socket)
-{
-    struct heir *heir = ctx;
-    struct chatter *chatter = socket_state(socket, &app_sockets);
-    if (chatter->name && span_equal(chatter->seat->who.user, heir->user))
-        heir->found = chatter;
-}
-
-/* Who is here twice, under id and display name, stays in the thread until the second goes. */
-static bool leaves_to_another(struct socketio *adapter, const struct chatter *chatter)
-{
-    struct heir heir = {.user = chatter->seat->who.user};
-    const struct audience room = {&chat_of(adapter)->room, 1, NULL, 0};
-    if (!chatter->is_guest)
-        nsp_each(nsp_find(adapter, span_of(root_nsp)), &room, find_heir, &heir);
-    if (heir.found)
-        heir.found->leaves = true;
-    return heir.found;
-}
-
 /* For good. `silent`: it has been told. Without memory it is not told, and they stay in the thread. */
 static void leave(struct socketio *adapter, struct chatter *chatter, bool silent)
 {
@@ -220,11 +194,10 @@ static void leave(struct socketio *adapter, struct chatter *chatter, bool silent
         return;
     }
     struct span user = chatter->seat->who.user;
-    bool stays = !chatter->leaves || leaves_to_another(adapter, chatter);
     farewell->silent = silent;
     farewell->name = chatter->name;
     chatter->name = NULL;
-    if (stays || hub_thread_leave(adapter->hub, chat->thread, user, is_out, farewell) != OK)
+    if (hub_visit_end(adapter->hub, chat->thread, user, false, is_out, farewell) != OK)
         farewell_soon(farewell);
 }
 
@@ -346,8 +319,7 @@ struct registering {
     struct who who; /* its texts are here */
     bool is_guest;
     bool by_display; /* the name is to be the display name that the core has for the user */
-    bool was_member;
-    bool entered; /* the room's thread */
+    bool entered;    /* the room's thread */
     char text[];
 };
 
@@ -359,8 +331,7 @@ static void take_back(struct registering *asked)
 {
     struct socketio *adapter = socket_adapter(asked->socket);
     struct chat *chat = chat_of(adapter);
-    if (asked->entered && !asked->was_member &&
-        hub_thread_leave(adapter->hub, chat->thread, asked->who.user, left_again, NULL) != OK)
+    if (asked->entered && hub_visit_end(adapter->hub, chat->thread, asked->who.user, false, left_again, NULL) != OK)
         log_event(LOG_WARN, "a guest that is gone stays a member of the room", log_span("user", asked->who.user));
     if (asked->name)
         names_release(chat->names, asked->name);
@@ -380,8 +351,6 @@ static void register_end(struct registering *asked, enum err err)
     } else {
         chatter->seat = asked->seat;
         chatter->name = asked->name;
-        chatter->is_guest = asked->is_guest;
-        chatter->leaves = !asked->was_member;
         messaging_excuse(socket);
         answer(socket, asked->ack, true);
         say_to_all(adapter, server_message(name_text(asked->name), " has joined the chat"));
@@ -436,8 +405,7 @@ static void seat_was_taken(void *ctx, struct socket *socket, enum err err, struc
         err = check_display_name(asked);
     if (!err) {
         struct span room = span_of(adapter->options.sockets_room);
-        asked->was_member = hub_is_member(seat->session.user, chat_of(adapter)->thread);
-        err = hub_thread_open(seat->session.user, NULL, 0, room, room_was_entered, asked);
+        err = hub_room_visit(seat->session.user, room, room_was_entered, asked);
     }
     if (err)
         register_end(asked, err);

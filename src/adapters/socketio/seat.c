@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Seats: opening users, attaching, pacing, and the time an identity has. */
+/* Seats: opening users, attaching, pacing. */
 #include "adapters/socketio/seat.h"
 
 #include <stdlib.h>
@@ -19,11 +19,6 @@ static struct seat *seat_of(struct session *session)
     return container_of(session, struct seat, session);
 }
 
-static struct loop *loop_of(const struct seat *seat)
-{
-    return socket_adapter(seat->socket)->loop;
-}
-
 /* --- ending */
 
 static void seat_end(struct seat *seat, enum err why)
@@ -39,7 +34,6 @@ void seat_close(struct seat *seat)
     if (!seat)
         return;
     seat->closed = true;
-    timer_clear(loop_timers(loop_of(seat)), &seat->expiry);
     hub_detach(&seat->session);
 }
 
@@ -48,7 +42,6 @@ void seat_free(struct seat *seat)
     if (!seat)
         return;
     seat_close(seat);
-    timer_fini(loop_timers(loop_of(seat)), &seat->expiry);
     free(seat);
 }
 
@@ -70,11 +63,21 @@ static void seat_closed_by_hub(struct session *session, enum err why)
     seat_end(seat_of(session), why);
 }
 
+/* What is queued lies further down, in its transport. */
+static struct session_place seat_place(const struct session *session)
+{
+    const struct seat *seat = container_of(session, struct seat, session);
+    const struct visitor *visitor = socket_visitor(seat->socket);
+    return (struct session_place){.address = visitor ? visitor->address : (struct span){0}};
+}
+
 static const struct session_ops seat_session_ops = {
+    .protocol = "socketio",
     .gauge = METRIC_SESSIONS_SOCKETIO,
     .event = seat_event,
     .settled = seat_settled,
     .close = seat_closed_by_hub,
+    .place = seat_place,
 };
 
 void seat_show(struct seat *seat, struct emission *emission)
@@ -93,36 +96,12 @@ void seat_drained(struct seat *seat)
         hub_continue(&seat->session);
 }
 
-/* --- the time an identity has */
-
-static void set_expiry(struct seat *seat)
-{
-    enum { US_PER_MS = 1000 };
-    struct loop *loop = loop_of(seat);
-    int64_t left_us = seat->who.expires_us - clock_wall_us(loop_clock(loop));
-    int64_t left_ms = left_us > 0 ? (left_us + US_PER_MS - 1) / US_PER_MS : 0;
-    timer_set(loop_timers(loop), &seat->expiry, loop_now_ms(loop) + left_ms);
-}
-
-/* By the wall clock, which may have been set back. */
-static void expiry_due(struct timer *timer)
-{
-    struct seat *seat = container_of(timer, struct seat, expiry);
-    if (clock_wall_us(loop_clock(loop_of(seat))) < seat->who.expires_us)
-        set_expiry(seat);
-    else
-        seat_end(seat, ERR_UNAUTHORIZED);
-}
-
 void seat_extend(struct seat *seat, const struct who *who)
 {
     if (who->by_token || seat->who.by_token || !seat_is_open(seat))
         return;
-    seat->who.expires_us = who->expires_us;
-    if (who->expires_us)
-        set_expiry(seat);
-    else
-        timer_clear(loop_timers(loop_of(seat)), &seat->expiry);
+    if (hub_extend(&seat->session, who->expires_us) == OK)
+        seat->who.expires_us = who->expires_us; /* for when it is taken again */
 }
 
 /* --- opening */
@@ -132,7 +111,7 @@ static enum err seat_attach(struct seat *seat, struct user *user, bool again)
     const struct who *who = &seat->who;
     struct attach attach = {
         .token = who->by_token ? &who->token : NULL,
-        .token_expires_us = who->expires_us,
+        .expires_us = who->expires_us,
         .resume = again,
         .since = seat->session.cursor,
         .presence_mark = seat->session.presence_mark,
@@ -141,8 +120,6 @@ static enum err seat_attach(struct seat *seat, struct user *user, bool again)
     if (err)
         return err;
     seat->closed = false;
-    if (who->expires_us && !who->by_token)
-        set_expiry(seat);
     return OK;
 }
 
@@ -192,12 +169,9 @@ static struct sitting *sitting_new(struct socket *socket, struct seat *seat, sea
 
 static struct seat *seat_new(struct socket *socket, const struct who *who, const struct seat_ops *ops)
 {
-    struct timers *timers = loop_timers(socket_adapter(socket)->loop);
     struct seat *seat = calloc(1, sizeof(*seat) + who->user.len + who->name.len);
-    if (!seat || timer_init(timers, &seat->expiry, expiry_due) != OK) {
-        free(seat);
+    if (!seat)
         return NULL;
-    }
     seat->ops = ops;
     seat->socket = socket;
     seat->closed = true;

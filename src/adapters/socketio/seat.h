@@ -2,7 +2,7 @@
 /*
  * Seat: the session of the core that a socket has in an application, from who it is to its end.
  *
- *     who ─> seat_open ─> user opened, session attached ─> taken ─> ops->event … ─┬> ops->ended (by the core, or in time)
+ *     who ─> seat_open ─> user opened, session attached ─> taken ─> ops->event … ─┬> ops->ended (by the core)
  *                                                                                 └> seat_close (the socket is over)
  *
  * A seat belongs to its application's state of the socket, which frees it with the socket (app->freed); before that
@@ -27,7 +27,6 @@ struct seat_ops {
 
 struct seat {
     struct session session;
-    struct timer expiry;
     const struct seat_ops *ops;
     struct socket *socket; /* whose state owns this */
     struct who who;        /* its own copy */

@@ -6,14 +6,12 @@
  *
  * The first there is decides.
  *
- * A token is a chat token (a UUID) or a JWT; anything else is refused. Loop thread only.
+ * A token is a chat token (a UUID) or a JWT (core/bearer.h); anything else is refused. Loop thread only.
  */
 #ifndef SOCKETIO_WHO_H
 #define SOCKETIO_WHO_H
 
 #include "adapters/socketio/socket.h"
-
-enum { WHO_TOKEN_MAX = 4096 };
 
 struct who {
     struct span user;

@@ -5,10 +5,7 @@ local id, thread, sender = ARGV[1], ARGV[2], ARGV[3]
 local known = call('HGET', 'chat:ids', id)
 if known then
     local entry = message_at(known)[1]
-    local first = {}
-    for i = 1, entry and #entry[2] or 0, 2 do
-        first[entry[2][i]] = entry[2][i + 1]
-    end
+    local first = entry and fields_of(entry) or {}
     if first.user ~= sender then
         return refuse('conflict')
     end

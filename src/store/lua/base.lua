@@ -25,3 +25,12 @@ end
 local function message_at(id)
     return call('XRANGE', 'chat:log', id, id)
 end
+
+-- The fields of an entry by name.
+local function fields_of(entry)
+    local fields = {}
+    for i = 1, #entry[2], 2 do
+        fields[entry[2][i]] = entry[2][i + 1]
+    end
+    return fields
+end

@@ -24,13 +24,13 @@ end
 
 -- --- users
 
--- id, name, show, status, available, version; nil for somebody unknown.
+-- id, name, show, status, available, version, idle; nil for somebody unknown.
 local function read_user(id)
-    local fields = call('HMGET', 'chat:user:' .. id, 'name', 'show', 'status', 'available', 'version')
+    local fields = call('HMGET', 'chat:user:' .. id, 'name', 'show', 'status', 'available', 'version', 'idle')
     if not fields[5] then
         return nil
     end
-    return {id, fields[1] or '', fields[2] or 'chat', fields[3] or '', fields[4] or '0', fields[5]}
+    return {id, fields[1] or '', fields[2] or 'chat', fields[3] or '', fields[4] or '0', fields[5], fields[6] or '0'}
 end
 
 local function now_us()
@@ -55,33 +55,55 @@ local function user_changed(id)
     local user = read_user(id)
     publish({
         kind = 'user', previous = previous, version = version, id = id, name = user[2], show = user[3],
-        status = user[4], available = user[5] == '1',
+        status = user[4], available = user[5] == '1', idle = user[7] == '1',
     })
     return user
 end
 
 -- --- leases
 
-local function set_available(id, available)
+local function set_presence(id, available, idle)
     local key = 'chat:user:' .. id
-    local before = call('HGET', key, 'available')
-    if before and before ~= available then
-        call('HSET', key, 'available', available)
+    local before = call('HMGET', key, 'available', 'idle')
+    if before[1] and (before[1] ~= available or (before[2] or '0') ~= idle) then
+        call('HSET', key, 'available', available, 'idle', idle)
         user_changed(id)
     end
 end
 
-local function take_lease(node, id)
-    call('SADD', 'chat:here:' .. id, node)
-    call('SADD', 'chat:node:' .. node, id)
-    set_available(id, '1')
+-- Who has leases is idle while all of them are idle ones.
+local function all_idle(id)
+    return call('SCARD', 'chat:idle:' .. id) == call('SCARD', 'chat:here:' .. id) and '1' or '0'
 end
 
-local function end_lease(node, id)
+local function take_lease(node, id, idle)
+    local new = call('SADD', 'chat:here:' .. id, node) == 1
+    call('SADD', 'chat:node:' .. node, id)
+    if idle then
+        call('SADD', 'chat:idle:' .. id, node)
+    elseif not new then
+        call('SREM', 'chat:idle:' .. id, node)
+    end
+    set_presence(id, '1', idle and all_idle(id) or '0')
+end
+
+local function drop_lease(node, id)
     call('SREM', 'chat:node:' .. node, id)
     call('SREM', 'chat:here:' .. id, node)
-    if call('SCARD', 'chat:here:' .. id) == 0 then
-        set_available(id, '0')
+end
+
+local function end_lease(node, id, goodbye)
+    drop_lease(node, id)
+    for _, other in ipairs(goodbye and call('SRANDMEMBER', 'chat:idle:' .. id, 1000) or {}) do
+        drop_lease(other, id)
+        call('SREM', 'chat:idle:' .. id, other)
+    end
+    if call('SCARD', 'chat:here:' .. id) > 0 then
+        call('SREM', 'chat:idle:' .. id, node)
+        set_presence(id, '1', all_idle(id))
+    else
+        call('DEL', 'chat:idle:' .. id)
+        set_presence(id, '0', '0')
     end
 end
 
@@ -181,23 +203,4 @@ local function thread_changed(thread, left)
     end
     call('HSET', 'chat:state', 'last', call('XADD', 'chat:log', '*', unpack(entry)))
     call('HINCRBY', 'chat:state', 'changes', 1)
-end
-
--- Brings a user into a thread. Nil, or the word of an error.
-local function join(thread, user, members_max)
-    if not read_user(user) then
-        return 'no_user'
-    end
-    local members = 'chat:members:' .. thread
-    if call('HEXISTS', members, user) == 1 then
-        return nil
-    end
-    local count = call('HLEN', members)
-    if count >= tonumber(members_max) then
-        return 'too_many_members'
-    end
-    -- A thread that everybody has left starts anew with whoever comes first.
-    add_member(thread, user, count == 0 and 'owner' or 'guest')
-    thread_changed(thread)
-    return nil
 end

@@ -34,7 +34,7 @@ if dead then
     for _, id in ipairs(call('SRANDMEMBER', 'chat:node:' .. dead, batch)) do
         end_lease(dead, id)
     end
-    if call('SCARD', 'chat:node:' .. dead) == 0 then
+    if call('SCARD', 'chat:node:' .. dead) == 0 and not end_visits_of_dead(dead, batch) then
         call('LPOP', 'chat:dead')
     end
 end

@@ -9,10 +9,7 @@ local oldest, trimmed
 
 -- The fields of a message's entry; nil for another one.
 local function read_message(entry)
-    local fields = {}
-    for i = 1, #entry[2], 2 do
-        fields[entry[2][i]] = entry[2][i + 1]
-    end
+    local fields = fields_of(entry)
     return fields.id and fields.thread and fields
 end
 

@@ -1,9 +1,11 @@
 -- SPDX-License-Identifier: MIT
--- Finds a thread or makes it. ARGV: id, '1' for a room or '0', room, largest number of members, users.
+-- Finds a thread or makes it. ARGV: id, '1' for a room or '0', room, largest number of members,
+-- '1' for a room that only its members may enter, the node of a visit to it (''; for good), users.
 local id, room, members_max = ARGV[1], ARGV[2] == '1' and ARGV[3], tonumber(ARGV[4])
+local members_only, visit = ARGV[5] == '1', room and ARGV[6] ~= '' and ARGV[6]
 local users = {}
-for i = 5, #ARGV do
-    users[i - 4] = ARGV[i]
+for i = 7, #ARGV do
+    users[i - 6] = ARGV[i]
 end
 
 local function make(count)
@@ -22,6 +24,9 @@ local function make(count)
     for i = 1, count do
         add_member(id, users[i], i == 1 and 'owner' or 'guest')
     end
+    if visit then
+        begin_visit(id, users[1], visit)
+    end
     thread_changed(id)
     return nil
 end
@@ -29,7 +34,7 @@ end
 local err
 if room then
     if thread_exists(id) then
-        err = join(id, users[1], members_max)
+        err = join(id, users[1], members_max, members_only, visit)
     else
         err = make(1)
     end

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Addresses and networks as bit strings. */
-#include "auth/address.h"
+#include "base/address.h"
 
 #include <arpa/inet.h>
+#include <netinet/in.h>
 #include <string.h>
 
 enum { MAPPED_PREFIX = 96, KEY_BITS_V6 = 64 };
@@ -48,6 +49,21 @@ bool address_parse(struct span text, struct address *ret_address)
         unmap(&address);
     *ret_address = address;
     return true;
+}
+
+struct address address_of_socket(const struct sockaddr *from)
+{
+    struct address address = {.bits = ADDRESS_UNIX};
+    if (from->sa_family == AF_INET) {
+        address.bits = ADDRESS_V4;
+        memcpy(address.bytes, &((const struct sockaddr_in *)(const void *)from)->sin_addr, 4);
+    } else if (from->sa_family == AF_INET6) {
+        address.bits = ADDRESS_V6;
+        memcpy(address.bytes, &((const struct sockaddr_in6 *)(const void *)from)->sin6_addr, 16);
+    }
+    if (is_mapped(&address))
+        unmap(&address);
+    return address;
 }
 
 /* Whether the first `bits` bits are the same. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* One open, and everything else is asked of what was opened: a file swapped in between gains nothing. */
-#include "auth/file.h"
+#include "base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +12,7 @@
 
 static enum err refuse(const char *path, const char *why)
 {
-    log_event(LOG_ERROR, "cannot use a file for authentication", log_text("file", path), log_text("why", why));
+    log_event(LOG_ERROR, "cannot use a file", log_text("file", path), log_text("why", why));
     return ERR_BAD_FIELD;
 }
 

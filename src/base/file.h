@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Reading the small files that hold users and keys. */
-#ifndef AUTH_FILE_H
-#define AUTH_FILE_H
+/* Reading the small files that hold users, keys and certificates. */
+#ifndef BASE_FILE_H
+#define BASE_FILE_H
 
 #include "base/attr.h"
 #include "base/buf.h"

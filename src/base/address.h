@@ -5,11 +5,12 @@
  * IPv4 and IPv6 stay apart: `::/0` holds no IPv4 address. An IPv4 address written as IPv6 (::ffff:192.0.2.1) is the
  * IPv4 address. A zone (fe80::1%eth0) is left out of account.
  */
-#ifndef AUTH_ADDRESS_H
-#define AUTH_ADDRESS_H
+#ifndef BASE_ADDRESS_H
+#define BASE_ADDRESS_H
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "base/attr.h"
 #include "base/span.h"
@@ -35,6 +36,9 @@ struct address_key {
 /* A numeric address without a port; empty is a Unix socket's peer. False (and *ret_address untouched): not an address.
  */
 bool address_parse(struct span text, struct address *ret_address) must_check;
+
+/* The address of a socket; of any family but IP it is that of a Unix socket's peer. */
+struct address address_of_socket(const struct sockaddr *from);
 
 /* `192.0.2.1`, `10.0.0.0/8`, `2001:db8::/32`, `unix`. False (and *ret_network untouched): anything else, bits set after
  * the prefix included. */
