@@ -27,6 +27,7 @@
 
 #include "base/log.h"
 #include "base/metric.h"
+#include "io/arrival.h"
 
 enum {
     ACCEPTS_PER_TURN = 64,
@@ -48,15 +49,16 @@ struct door {
     bool warned; /* about missing descriptors, since the last accept that worked */
     dev_t file_device;
     ino_t file_number;
-    char address[ADDRESS_TEXT_SIZE];
+    char address[ADDRESS_TEXT_SIZE]; /* with the prefixes of its spec */
+    char *bare_address;              /* in there, behind them */
 };
 
 struct listener {
     struct loop *loop;
     struct peers *peers;
-    listener_taker *take;
-    void *ctx;
-    int reserve_fd; /* given up to take and close connections when descriptors run out; -1: none */
+    struct arrivals *arrivals; /* null, or what sees to `way` */
+    struct arrival_way way;    /* neither TLS nor a PROXY header: connections go straight to the taker */
+    int reserve_fd;            /* given up to take and close connections when descriptors run out; -1: none */
     size_t door_count;
     size_t doors_closing;
     struct door *doors[]; /* owned; freed by their close callbacks */
@@ -64,6 +66,7 @@ struct listener {
 
 /* What a spec says, before anything is opened. */
 struct spec {
+    bool proxy, tls;
     enum { SPEC_TCP, SPEC_UNIX, SPEC_SYSTEMD } kind;
     bool only_ipv6;
     char host[HOST_SIZE];
@@ -78,6 +81,9 @@ static enum err fail(char *why, enum err err, const char *what, const char *deta
 }
 
 /* --- specs --- */
+
+static const char proxy_prefix[] = "proxy:";
+static const char tls_prefix[] = "tls:";
 
 static bool port_parse(const char *text, uint16_t *ret_port)
 {
@@ -127,9 +133,20 @@ static bool spec_parse_ipv4(const char *text, struct spec *spec)
     return inet_pton(AF_INET, spec->host, &ignored) == 1;
 }
 
+static bool takes_prefix(const char **text, const char *prefix)
+{
+    size_t len = strlen(prefix);
+    if (strncmp(*text, prefix, len) != 0)
+        return false;
+    *text += len;
+    return true;
+}
+
 static bool spec_parse(const char *text, struct spec *spec)
 {
     *spec = (struct spec){.kind = SPEC_TCP};
+    spec->proxy = takes_prefix(&text, proxy_prefix);
+    spec->tls = takes_prefix(&text, tls_prefix);
     if (strncmp(text, "unix:", 5) == 0) {
         spec->kind = SPEC_UNIX;
         spec->rest = text + 5;
@@ -238,6 +255,15 @@ static int open_unix(const struct spec *spec)
     return -1;
 }
 
+/* As in the spec. */
+static void write_prefixes(struct door *door)
+{
+    const struct arrival_way *way = &door->listener->way;
+    int len = snprintf(door->address, sizeof(door->address), "%s%s", way->proxy ? proxy_prefix : "",
+                       way->tls ? tls_prefix : "");
+    door->bare_address = door->address + len;
+}
+
 static void write_address(struct door *door)
 {
     union {
@@ -248,15 +274,18 @@ static void write_address(struct door *door)
     } at = {.any = {0}};
     socklen_t len = sizeof(at);
     char host[INET6_ADDRSTRLEN] = "";
+    write_prefixes(door);
+    char *text = door->bare_address;
+    size_t size = (size_t)(door->address + sizeof(door->address) - text);
     (void)getsockname(door->fd, &at.any, &len);
     if (at.any.sa_family == AF_INET) {
         (void)inet_ntop(AF_INET, &at.in.sin_addr, host, sizeof(host));
-        (void)snprintf(door->address, sizeof(door->address), "%s:%u", host, (unsigned)ntohs(at.in.sin_port));
+        (void)snprintf(text, size, "%s:%u", host, (unsigned)ntohs(at.in.sin_port));
     } else if (at.any.sa_family == AF_INET6) {
         (void)inet_ntop(AF_INET6, &at.in6.sin6_addr, host, sizeof(host));
-        (void)snprintf(door->address, sizeof(door->address), "[%s]:%u", host, (unsigned)ntohs(at.in6.sin6_port));
+        (void)snprintf(text, size, "[%s]:%u", host, (unsigned)ntohs(at.in6.sin6_port));
     } else {
-        (void)snprintf(door->address, sizeof(door->address), "unix:%.*s", (int)sizeof(at.un.sun_path), at.un.sun_path);
+        (void)snprintf(text, size, "unix:%.*s", (int)sizeof(at.un.sun_path), at.un.sun_path);
     }
 }
 
@@ -312,6 +341,10 @@ static void refuse_waiting(struct door *door)
 static void take_connection(struct listener *listener, int fd, const struct sockaddr *from)
 {
     struct peer *lease;
+    if (listener->way.proxy || listener->way.tls) {
+        arrivals_take(listener->arrivals, &listener->way, fd, from);
+        return;
+    }
     enum err err = peer_admit(listener->peers, from, &lease);
     if (err) {
         log_event(LOG_DEBUG, "connection refused", log_err(err));
@@ -319,7 +352,7 @@ static void take_connection(struct listener *listener, int fd, const struct sock
         return;
     }
     metric_add(METRIC_ACCEPTED, 1);
-    listener->take(listener->ctx, fd, lease);
+    listener->way.take(listener->way.ctx, fd, lease);
 }
 
 /* False: nothing more to accept for now. */
@@ -375,7 +408,7 @@ static void remember_file(struct door *door, const char *path)
 static void remove_file(const struct door *door)
 {
     struct stat file;
-    const char *path = door->address + strlen("unix:");
+    const char *path = door->bare_address + strlen("unix:");
     if (door->made_file && lstat(path, &file) == 0 && file.st_dev == door->file_device &&
         file.st_ino == door->file_number)
         (void)unlink(path);
@@ -405,15 +438,16 @@ static enum err door_add(struct listener *listener, int take_fd)
     return OK;
 }
 
-static struct listener *listener_new(struct loop *loop, const struct listener_config *config, size_t doors)
+static struct listener *listener_new(struct loop *loop, const struct listener_config *config, const struct spec *spec,
+                                     size_t doors)
 {
     struct listener *listener = calloc(1, sizeof(*listener) + doors * sizeof(struct door *));
     if (!listener)
         return NULL;
     listener->loop = loop;
     listener->peers = config->peers;
-    listener->take = config->take;
-    listener->ctx = config->ctx;
+    listener->arrivals = config->arrivals;
+    listener->way = (struct arrival_way){spec->proxy, spec->tls, config->protocols, config->take, config->ctx};
     listener->reserve_fd = open_reserve();
     return listener;
 }
@@ -424,7 +458,7 @@ static enum err open_one(struct loop *loop, const struct listener_config *config
     int fd = spec->kind == SPEC_UNIX ? open_unix(spec) : open_tcp(spec);
     if (fd < 0)
         return fail(why, ERR_INTERNAL, config->spec, strerror(errno));
-    struct listener *listener = listener_new(loop, config, 1);
+    struct listener *listener = listener_new(loop, config, spec, 1);
     enum err err = listener ? door_add(listener, fd) : ERR_NO_MEMORY;
     if (err) {
         (void)close(fd);
@@ -448,7 +482,7 @@ static enum err open_systemd(struct loop *loop, const struct listener_config *co
 {
     char **names = NULL;
     int count = sd_listen_fds_with_names(0, &names);
-    struct listener *listener = listener_new(loop, config, count > 0 ? (size_t)count : 0);
+    struct listener *listener = listener_new(loop, config, spec, count > 0 ? (size_t)count : 0);
     enum err err = listener ? OK : ERR_NO_MEMORY;
     for (int i = 0; i < count && !err; i++) {
         int fd = SD_LISTEN_FDS_START + i;
@@ -476,12 +510,27 @@ static enum err open_systemd(struct loop *loop unused_arg, const struct listener
 }
 #endif
 
+/* Null: the spec asks for nothing that is not there. */
+static const char *lacking(const struct spec *spec, const struct arrivals *arrivals)
+{
+    if (spec->tls && (!arrivals || !arrivals_speak_tls(arrivals)))
+        return "there is no certificate for it (tls.certificate, tls.key)";
+    if (spec->proxy && (!arrivals || !arrivals_trust_proxies(arrivals)))
+        return "nobody is trusted to send PROXY headers (proxy.trusted)";
+    return NULL;
+}
+
 enum err listener_open(struct loop *loop, const struct listener_config *config, struct listener **ret_listener,
                        char why[LISTENER_WHY_SIZE])
 {
     struct spec spec;
     if (!spec_parse(config->spec, &spec))
-        return fail(why, ERR_BAD_FIELD, config->spec, "not HOST:PORT, [IPv6]:PORT, unix:PATH or systemd[:NAME]");
+        return fail(
+            why, ERR_BAD_FIELD, config->spec,
+            "not HOST:PORT, [IPv6]:PORT, unix:PATH or systemd[:NAME], with proxy: or tls: or proxy:tls: before it");
+    const char *lack = lacking(&spec, config->arrivals);
+    if (lack)
+        return fail(why, ERR_INTERNAL, config->spec, lack);
     if (spec.kind == SPEC_SYSTEMD)
         return open_systemd(loop, config, &spec, ret_listener, why);
     return open_one(loop, config, &spec, ret_listener, why);

@@ -25,9 +25,13 @@ typedef void listener_taker(void *ctx, int take_fd, struct peer *take_lease);
 
 struct listener_config {
     /* `HOST:PORT` (a numeric address, `localhost` or `*`), `[IPv6]:PORT`, `unix:PATH`, `systemd` for all sockets
-     * systemd passed or `systemd:NAME` for those of that FileDescriptorName. Port 0 lets the system choose. */
+     * systemd passed or `systemd:NAME` for those of that FileDescriptorName. Port 0 lets the system choose. Before it
+     * `tls:` for TLS, `proxy:` for a PROXY header, or `proxy:tls:` for both (the header comes first). */
     const char *spec;
     struct peers *peers;
+    struct arrivals *arrivals; /* sees to TLS and PROXY headers (io/arrival.h); null: neither can be had */
+    const char *const
+        *protocols; /* the ALPN names of what is spoken behind TLS, best first, ending with null; null: none */
     listener_taker *take;
     void *ctx;
 };
@@ -43,7 +47,7 @@ enum err listener_open(struct loop *loop, const struct listener_config *config, 
 /* Whether `spec` has a form that listener_open takes; opens nothing. */
 bool listener_spec_valid(const char *spec) must_check;
 
-/* The real address of the socket number `index` as text (`127.0.0.1:8080`, `[::1]:8080`, `unix:/run/x`), or null
+/* The real address of the socket number `index` as text (`127.0.0.1:8080`, `tls:[::1]:8443`, `unix:/run/x`), or null
  * beyond the last. Lives as long as the listener. */
 const char *listener_address(const struct listener *listener, size_t index);
 

@@ -12,7 +12,9 @@ bool socket_has_heard(int fd)
 {
     struct tcp_info info = {0};
     socklen_t len = sizeof(info);
-    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 && info.tcpi_bytes_received > 0;
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0)
+        return info.tcpi_bytes_received > 0;
+    return socket_has_unread(fd);
 }
 
 bool socket_has_unread(int fd)

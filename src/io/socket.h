@@ -5,7 +5,8 @@
 
 #include <stdbool.h>
 
-/* Whether the peer has sent any byte since it connected, read or not. Only TCP tells; false for others. */
+/* Whether the peer has sent any byte since it connected. Only TCP tells of those that were read; of others, such as
+ * what stands for a connection over TLS, those count that were not. */
 bool socket_has_heard(int fd);
 
 /* Whether there are bytes of the peer that nobody has read. */

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "base/metric.h"
+#include "io/arrival.h"
 #include "io/listener.h"
 
 enum { TAKEN_MAX = 64, PATIENCE_TURNS = 1000 };
@@ -29,6 +30,7 @@ enum { TAKEN_MAX = 64, PATIENCE_TURNS = 1000 };
 struct porch {
     struct loop *loop;
     struct peers *peers;
+    struct arrivals *arrivals; /* null: neither TLS nor PROXY headers */
     struct listener *listener;
     char why[LISTENER_WHY_SIZE];
     int taken[TAKEN_MAX];
@@ -57,8 +59,19 @@ static void porch_open(struct porch *porch, struct peer_limits limits)
 
 static enum err open_spec(struct porch *porch, const char *spec)
 {
-    struct listener_config config = {.spec = spec, .peers = porch->peers, .take = take, .ctx = porch};
+    struct listener_config config = {
+        .spec = spec, .peers = porch->peers, .arrivals = porch->arrivals, .take = take, .ctx = porch};
     return listener_open(porch->loop, &config, &porch->listener, porch->why);
+}
+
+/* What `proxy:` needs. */
+static void trust_everybody_here(struct porch *porch)
+{
+    static const char *const here[] = {"127.0.0.1", "unix"};
+    struct arrivals_options options = {
+        .priorities = "NORMAL", .proxies = here, .proxy_count = array_len(here), .handshake_ms = 5000};
+    porch->arrivals = arrivals_new(porch->loop, porch->peers, &options);
+    assert_non_null(porch->arrivals);
 }
 
 static void drop_taken(struct porch *porch)
@@ -74,6 +87,7 @@ static void porch_close(struct porch *porch)
 {
     drop_taken(porch);
     listener_close(porch->listener);
+    arrivals_free(porch->arrivals);
     peers_free(porch->peers);
     loop_free(porch->loop);
     assert_int_equal(rmdir(porch->directory), 0);
@@ -134,8 +148,10 @@ static void specs_are_told_apart(void **state)
 {
     (void)state;
     static const char *const good[] = {
-        "127.0.0.1:8080", "0.0.0.0:0",   "*:80",   "localhost:65535", "[::1]:0",
-        "[::]:1",         "unix:/run/x", "unix:x", "systemd",         "systemd:http",
+        "127.0.0.1:8080", "0.0.0.0:0",        "*:80",       "localhost:65535", "[::1]:0",
+        "[::]:1",         "unix:/run/x",      "unix:x",     "systemd",         "systemd:http",
+        "tls:[::]:1",     "tls:systemd:http", "tls:unix:x", "proxy:*:80",      "proxy:tls:127.0.0.1:0",
+        "proxy:systemd",
     };
     static const char *const bad[] = {
         "",
@@ -161,6 +177,13 @@ static void specs_are_told_apart(void **state)
         "systemdx",
         "256.0.0.1:80",
         ":::80",
+        "tls:",
+        "proxy:tls:",
+        "tls:8443",
+        "tls:tls:127.0.0.1:80",
+        "tls:proxy:127.0.0.1:80",
+        "proxy:proxy:127.0.0.1:80",
+        "TLS:127.0.0.1:80",
     };
     char long_path[300] = "unix:/";
     for (size_t i = 0; i < array_len(good); i++)
@@ -255,6 +278,30 @@ static void a_unix_socket_is_made_used_and_removed(void **state)
     porch_close(&porch); /* could not remove its directory if the file were still there */
 }
 
+static void say_who(int fd)
+{
+    static const char header[] = "PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n";
+    assert_int_equal(send(fd, header, sizeof(header) - 1, 0), sizeof(header) - 1);
+}
+
+static void a_unix_socket_for_proxies_keeps_its_prefix(void **state)
+{
+    (void)state;
+    struct porch porch;
+    char spec[128];
+    porch_open(&porch, plenty);
+    trust_everybody_here(&porch);
+    (void)snprintf(spec, sizeof(spec), "proxy:unix:%s/socket", porch.directory);
+    assert_int_equal(open_spec(&porch, spec), OK);
+    assert_string_equal(listener_address(porch.listener, 0), spec);
+    int fd = connect_to(spec + strlen("proxy:"));
+    say_who(fd);
+    assert_true(turn_until_taken(&porch, 1));
+    assert_true(span_is(peer_address(porch.leases[0]), "192.0.2.1"));
+    (void)close(fd);
+    porch_close(&porch); /* its file is gone too */
+}
+
 static void a_stale_unix_socket_is_replaced_but_a_live_one_is_not(void **state)
 {
     (void)state;
@@ -347,6 +394,13 @@ static void set_environment(void)
     assert_int_equal(setenv("LISTEN_FDNAMES", "http", 1), 0);
 }
 
+static void forget_environment(void)
+{
+    (void)unsetenv("LISTEN_PID");
+    (void)unsetenv("LISTEN_FDS");
+    (void)unsetenv("LISTEN_FDNAMES");
+}
+
 static void sockets_from_systemd_are_found_by_their_name(void **state)
 {
     (void)state;
@@ -360,9 +414,28 @@ static void sockets_from_systemd_are_found_by_their_name(void **state)
     assert_true(client >= 0);
     assert_true(turn_until_taken(&porch, 1));
     (void)close(client);
-    (void)unsetenv("LISTEN_PID");
-    (void)unsetenv("LISTEN_FDS");
-    (void)unsetenv("LISTEN_FDNAMES");
+    forget_environment();
+    porch_close(&porch);
+    put_back(kept);
+}
+
+static void sockets_from_systemd_may_be_for_proxies(void **state)
+{
+    (void)state;
+    struct porch porch;
+    int kept = put_socket_first();
+    porch_open(&porch, plenty);
+    trust_everybody_here(&porch);
+    set_environment();
+    assert_int_equal(open_spec(&porch, "proxy:systemd:http"), OK);
+    const char *address = listener_address(porch.listener, 0);
+    assert_int_equal(strncmp(address, "proxy:127.0.0.1:", 16), 0);
+    int client = connect_to(address + strlen("proxy:"));
+    say_who(client);
+    assert_true(turn_until_taken(&porch, 1));
+    assert_true(span_is(peer_address(porch.leases[0]), "192.0.2.1"));
+    (void)close(client);
+    forget_environment();
     porch_close(&porch);
     put_back(kept);
 }
@@ -550,12 +623,14 @@ int main(void)
         cmocka_unit_test(port_0_is_a_real_port_that_takes_connections),
         cmocka_unit_test(an_accepted_socket_has_its_options),
         cmocka_unit_test(a_unix_socket_is_made_used_and_removed),
+        cmocka_unit_test(a_unix_socket_for_proxies_keeps_its_prefix),
         cmocka_unit_test(a_stale_unix_socket_is_replaced_but_a_live_one_is_not),
         cmocka_unit_test(a_file_that_is_no_socket_is_left_alone),
         cmocka_unit_test(a_taken_port_is_an_error_with_its_reason),
         cmocka_unit_test(systemd_without_sockets_is_an_error),
 #ifdef HAVE_SYSTEMD
         cmocka_unit_test(sockets_from_systemd_are_found_by_their_name),
+        cmocka_unit_test(sockets_from_systemd_may_be_for_proxies),
 #endif
         cmocka_unit_test(a_closed_listener_takes_nobody),
         cmocka_unit_test(the_limit_on_all_connections_is_exact),

@@ -18,13 +18,13 @@ const program = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-b
 export const noBrowser = program ? false : 'there is no Chromium';
 
 // Pages are opened with `browser.newPage()`. What a page says on its console, and errors in its scripts, go to
-// `page.told`.
-export async function startBrowser(t) {
+// `page.told`. `args` are further arguments of its command line.
+export async function startBrowser(t, { args = [] } = {}) {
   let context;
   t.after(() => context?.close()); // before the folder goes, into which it writes to the last
   context = await chromium.launchPersistentContext(await makeFolder(t), {
     executablePath: program,
-    args: ['--no-sandbox', '--disable-dev-shm-usage'], // root has no sandbox, containers have little shared memory
+    args: ['--no-sandbox', '--disable-dev-shm-usage', ...args], // root has no sandbox, containers have little shared memory
     timeout: 2 * PATIENCE_MS,
   });
   context.setDefaultTimeout(PATIENCE_MS);
