@@ -4,9 +4,9 @@
 
 #include <inttypes.h>
 
-#include "base/buf.h"
+#include "admin/inside.h"
 
-static void reply_text(struct request *req, int status, const char *type, struct buf *take_body)
+void admin_reply(struct request *req, int status, const char *type, struct buf *take_body)
 {
     struct blob *body = buf_blob(take_body);
     buf_fini(take_body);
@@ -17,11 +17,17 @@ static void reply_text(struct request *req, int status, const char *type, struct
     blob_unref(body);
 }
 
+void admin_reply_json(struct request *req, struct buf *take_body)
+{
+    buf_add_char(take_body, '\n');
+    admin_reply(req, 200, "application/json", take_body);
+}
+
 static void reply_line(struct request *req, int status, const char *line)
 {
     struct buf out = BUF_INIT;
     buf_printf(&out, "%s\n", line);
-    reply_text(req, status, "text/plain; charset=utf-8", &out);
+    admin_reply(req, status, "text/plain; charset=utf-8", &out);
 }
 
 static void handle_healthz(void *ctx unused_arg, struct request *req)
@@ -90,16 +96,31 @@ static void handle_metrics(void *ctx, struct request *req)
     buf_printf(&out, "# HELP nereidd_build_info Which build this is\n# TYPE nereidd_build_info gauge\n");
     buf_printf(&out, "nereidd_build_info{version=\"%s\"} 1\n", admin->version);
     write_metrics(&out);
-    reply_text(req, 200, "text/plain; version=0.0.4; charset=utf-8", &out);
+    admin_reply(req, 200, "text/plain; version=0.0.4; charset=utf-8", &out);
 }
 
 static const struct route routes[] = {
     {HTTP_GET, "/healthz", ROUTE_ANYONE, handle_healthz},
     {HTTP_GET, "/readyz", ROUTE_ANYONE, handle_readyz},
     {HTTP_GET, "/metrics", ROUTE_ANYONE, handle_metrics},
+    {HTTP_GET, "/status", ROUTE_ANYONE, admin_status},
+    {HTTP_GET, "/sessions", ROUTE_ANYONE, admin_sessions},
+    {HTTP_GET, "/threads", ROUTE_ANYONE, admin_threads},
+    {HTTP_GET, "/threads/<thread>/watch", ROUTE_ANYONE, admin_watch},
+    {HTTP_GET, "/tokens", ROUTE_ANYONE, admin_tokens},
+    {HTTP_POST, "/send", ROUTE_ANYONE, admin_send},
 };
 
 enum err admin_mount(struct admin *admin, struct router *router)
 {
     return router_mount(router, routes, array_len(routes), admin);
+}
+
+void admin_listens(struct admin *admin, const char *name, const char *address)
+{
+    if (admin->listener_count == ADMIN_LISTENERS_MAX)
+        return;
+    admin->listeners[admin->listener_count].name = name;
+    admin->listeners[admin->listener_count].address = address;
+    admin->listener_count++;
 }
