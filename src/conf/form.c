@@ -110,8 +110,28 @@ static bool is_listen_host(struct span text)
     return span_is(text, "*") || span_is(text, "localhost") || address_len(text) == 4;
 }
 
+/* In the order in which they are written. */
+static const char *const layer_prefixes[] = {[LISTEN_PROXY] = "proxy:", [LISTEN_TLS] = "tls:"};
+
+/* Takes the layers up to and including `last` off the front. */
+static struct span behind_layers(struct span text, enum listen_layer last)
+{
+    for (unsigned layer = 0; layer <= (unsigned)last; layer++)
+        if (starts_with(text, layer_prefixes[layer]))
+            text = behind(text, strlen(layer_prefixes[layer]));
+    return text;
+}
+
+bool listen_has_layer(struct span text, enum listen_layer layer)
+{
+    if (layer > 0)
+        text = behind_layers(text, layer - 1);
+    return starts_with(text, layer_prefixes[layer]);
+}
+
 static bool is_listen(struct span text)
 {
+    text = behind_layers(text, LISTEN_TLS);
     struct span host;
     struct span port;
     if (span_is(text, "systemd"))
@@ -127,6 +147,7 @@ static bool is_listen(struct span text)
 
 bool listen_is_local(struct span text)
 {
+    text = behind_layers(text, LISTEN_TLS);
     if (starts_with(text, "unix:"))
         return true;
     struct span host;

@@ -25,6 +25,10 @@ extern const struct form form_text;        /* anything but empty */
 extern const struct form form_path;        /* anything, also empty */
 extern const struct form form_claim;       /* anything but empty */
 
+/* What may stand in front of a `listen` address. */
+enum listen_layer { LISTEN_PROXY, LISTEN_TLS };
+bool listen_has_layer(struct span text, enum listen_layer layer);
+
 /* Whether only this machine can reach the `listen` address: loopback and Unix sockets. Not so for `systemd`, of which
  * nothing is known here. */
 bool listen_is_local(struct span text);

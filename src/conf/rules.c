@@ -12,7 +12,35 @@ static bool has_method(const struct options *options, enum conf_auth_method meth
 
 static bool is_deaf(const struct options *options)
 {
-    return options->http.listen.count == 0 && options->admin.listen.count == 0;
+    return options->http.listen.count == 0 && options->admin.listen.count == 0 && options->talker.listen.count == 0;
+}
+
+static bool any_has(const struct conf_list *list, enum listen_layer layer)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (listen_has_layer(span_of(list->items[i]), layer))
+            return true;
+    return false;
+}
+
+/* For each kind of listener: whether an address wants what is not there. */
+#define LISTENER_RULES(section)                                                                                        \
+    static bool section##_lacks_certificate(const struct options *options)                                             \
+    {                                                                                                                  \
+        return options->tls.certificate.count == 0 && any_has(&options->section.listen, LISTEN_TLS);                   \
+    }                                                                                                                  \
+    static bool section##_lacks_proxies(const struct options *options)                                                 \
+    {                                                                                                                  \
+        return options->proxy.trusted.count == 0 && any_has(&options->section.listen, LISTEN_PROXY);                   \
+    }
+LISTENER_RULES(http)
+LISTENER_RULES(talker)
+LISTENER_RULES(admin)
+#undef LISTENER_RULES
+
+static bool has_unequal_keys(const struct options *options)
+{
+    return options->tls.certificate.count != options->tls.key.count;
 }
 
 static bool has_no_method(const struct options *options)
@@ -60,8 +88,17 @@ static bool renews_too_late(const struct options *options)
     return options->store.lease_renewal_ms * 2 > options->store.lease_ms;
 }
 
+#define LISTENER_ROWS(section)                                                                                         \
+    {section##_lacks_certificate, OPTION_AT_##section##_listen, OPTION_AT_tls_certificate,                             \
+     #section ".listen has an address with tls:, which needs tls.certificate and tls.key"},                            \
+    {                                                                                                                  \
+        section##_lacks_proxies, OPTION_AT_##section##_listen, OPTION_AT_proxy_trusted,                                \
+            #section ".listen has an address with proxy:, which needs proxy.trusted"                                   \
+    }
+
 const struct rule rule_rows[] = {
-    {is_deaf, OPTION_AT_http_listen, OPTION_AT_admin_listen, "http.listen and admin.listen are both empty"},
+    {is_deaf, OPTION_AT_http_listen, OPTION_AT_admin_listen,
+     "http.listen, talker.listen and admin.listen are all empty"},
     {has_no_method, OPTION_AT_auth_methods, OPTION_AT_auth_methods, "auth.methods is empty: nobody could log in"},
     {is_demo_in_public, OPTION_AT_http_listen, OPTION_AT_auth_methods,
      "http.listen must be on loopback or a Unix socket while auth.methods has demo, unless "
@@ -76,5 +113,10 @@ const struct rule rule_rows[] = {
      "auth.jwt_key and auth.jwt_jwks cannot both be given"},
     {renews_too_late, OPTION_AT_store_lease_renewal, OPTION_AT_store_lease,
      "store.lease_renewal must be at most half of store.lease"},
+    LISTENER_ROWS(http),
+    LISTENER_ROWS(talker),
+    LISTENER_ROWS(admin),
+    {has_unequal_keys, OPTION_AT_tls_key, OPTION_AT_tls_certificate,
+     "tls.key must name as many files as tls.certificate, in the same order"},
     {0},
 };

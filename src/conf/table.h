@@ -46,7 +46,8 @@
 SECTION(http, "Where clients connect")
 ROW(http, listen, LIST, FORM(listen), "127.0.0.1:8080",
     "Addresses for HTTP clients. ADDRESS may also be localhost, or * for all; port 0 takes a free one; systemd:NAME is the "
-    "sockets of that name that systemd passes, systemd alone all of them. Empty: none.")
+    "sockets of that name that systemd passes, systemd alone all of them. With tls: before it an address is for TLS "
+    "(tls.certificate), with proxy: for proxies that send a PROXY header (proxy.trusted), with proxy:tls: for both. Empty: none.")
 ROW(http, www, TEXT, FORM(path), DEFAULT_WWW,
     "Folder of the pages and of the client library, served under /. Empty: no pages.")
 ROW(http, allow_origins, LIST, FORM(origin), "",
@@ -56,9 +57,9 @@ ROW(http, cache, DURATION, RANGE("0", "365d"), "5m",
     "How long browsers may keep the pages without asking again.")
 END(http)
 
-SECTION(admin, "Health and metrics, for operators; and what services push")
+SECTION(admin, "Health, metrics and nereidctl, for operators; and what services push")
 ROW(admin, listen, LIST, FORM(listen), "127.0.0.1:8081",
-    "Addresses for /healthz, /readyz, /metrics and POST /emit. There is no login: keep them off public networks. Written "
+    "Addresses for /healthz, /readyz, /metrics, nereidctl and POST /emit. There is no login: keep them off public networks. Written "
     "like http.listen. Empty: none.")
 END(admin)
 
@@ -203,6 +204,43 @@ ROW(sockets, guests, WORD, CHOICE(conf_guests, CONF_GUESTS_WORDS), "demo",
     "Whether those without a login may register under a name of their choice: yes, no, or demo, which is yes while auth.methods has demo.")
 END(sockets)
 
+SECTION(talker, "Talker")
+ROW(talker, listen, LIST, FORM(listen), "127.0.0.1:8500",
+    "Addresses for Talker clients, written like http.listen. Empty: none.")
+ROW(talker, max_line, SIZE, RANGE("1K", "16M"), "64K",
+    "The longest line from a client.")
+ROW(talker, connect_time, DURATION, RANGE("50ms", "1h"), "10s",
+    "Within this time a client must have connected to a room.")
+ROW(talker, silence, DURATION, RANGE("50ms", "1d"), "30s",
+    "A client that says nothing for so long is given up; ping counts.")
+ROW(talker, idle_grace, DURATION, RANGE("0", "1d"), "10s",
+    "How long a user whose connection broke is idle before they leave. It takes the place of presence.grace for those "
+    "whose last session was one of Talker.")
+END(talker)
+
+SECTION(rooms, "Threads with a public name")
+ROW(rooms, open, FLAG, ANY, "yes",
+    "Whether everybody may enter a room. Otherwise only its members, and whoever makes it; its owner adds others.")
+END(rooms)
+
+SECTION(tls, "Encryption, for addresses that begin with tls:")
+ROW(tls, certificate, LIST, FORM(path), "",
+    "Files with certificates in PEM form, each with the chain behind it. A client that names a host gets the one for it, "
+    "any other the first. Read again on SIGHUP.")
+ROW(tls, key, LIST, FORM(path), "",
+    "Files with their private keys, in the same order. Only owner and group may read them.")
+ROW(tls, priorities, TEXT, FORM(text), "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:%SERVER_PRECEDENCE",
+    "What may be negotiated, as a priority string of GnuTLS. Versions before TLS 1.2 are refused whatever it says.")
+ROW(tls, handshake_time, DURATION, RANGE("50ms", "10m"), "10s",
+    "Within this time a handshake, with a PROXY header before it, must be over.")
+END(tls)
+
+SECTION(proxy, "Proxies in front, for addresses that begin with proxy:")
+ROW(proxy, trusted, LIST, FORM(network), "",
+    "The proxies that may connect there, and that say with a PROXY header (version 1 or 2) whose connection it is. Others are "
+    "refused. The word unix stands for every peer on a Unix socket.")
+END(proxy)
+
 SECTION(presence, "Who is there")
 ROW(presence, grace, DURATION, RANGE("0", "10m"), "10s",
     "How long a user still counts as available after the last session has left.")
@@ -226,9 +264,9 @@ ROW(limits, header_time, DURATION, RANGE("100ms", "1h"), "10s",
 ROW(limits, idle, DURATION, RANGE("100ms", "1h"), "60s",
     "How long a connection may stay open between two requests.")
 ROW(limits, sessions_per_user, COUNT, RANGE("1", "1000000"), "100",
-    "Streams, polls and sockets of Socket.IO that one user may have open at once.")
+    "Streams, polls, sockets of Socket.IO and Talker connections that one user may have open at once.")
 ROW(limits, streams_per_token, COUNT, RANGE("1", "1000000"), "16",
-    "Streams, polls and sockets that one token may have open at once.")
+    "Streams, polls, sockets and Talker connections that one token may have open at once.")
 ROW(limits, queue, SIZE, RANGE("4K", "256M"), "256K",
     "Bytes that may wait for a slow reader. Above that its session ends, and may come back with its cursor.")
 ROW(limits, drain, DURATION, RANGE("0", "10m"), "10s",
@@ -249,6 +287,8 @@ ROW(limits, token_rate, RATE, RANGE("0", "1000000"), "60",
     "Tokens that one user may ask for. 0 means no limit.")
 ROW(limits, login_failures, RATE, RANGE("0", "1000000"), "10",
     "Logins that may fail from one address. 0 means no limit.")
+ROW(limits, handshake_rate, RATE, RANGE("0", "1000000"), "6000",
+    "TLS handshakes from one address. 0 means no limit.")
 ROW(limits, probe_rate, RATE, RANGE("0", "1000000"), "30",
     "Probes for buffering hops from one address. 0 means no limit.")
 ROW(limits, poll_wait, DURATION, RANGE("0", "10m"), "60s",

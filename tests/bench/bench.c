@@ -79,6 +79,21 @@
  *   socketio-memory  anonymous private memory, as for `memory`, of clients that have connected to `/`. Before each
  *                    reading Node frees its garbage (--expose-gc).
  *
+ *   tls              readers who come by TLS against readers of plain streams, of two nereidd with the same options and
+ *                    their stores in memory; messages are sent over plain HTTP to both. The certificate is an ECDSA one
+ *                    (P-256), client and server take what they like best; it is not checked. Beside the records, a
+ *                    delivery pays for the way through the relay's socket pair. `bench itself` has the other half of
+ *                    the cryptography, so it may be what holds deliveries/s back; server CPU it does not touch.
+ *   tls-connects     from the first connect to the moment when the last of 2,000 streams, each by a token that is there
+ *                    already, has sent the first byte of its body, 200 under way at a time, at one nereidd. `resumed`
+ *                    takes a session with a ticket, and is checked to.
+ *   tls-memory       as `memory`, for connections by TLS and for plain ones, with tokens that are there already. The
+ *                    kernel has two more sockets for each by TLS.
+ *   talker           readers who are Talker's clients against readers of plain streams, as for `tls`. Their line is not
+ *                    as long as a stream's.
+ *   talker-memory    as `tls-memory`. The users are in rooms, ten in each, for both: a Talker connection is always in a
+ *                    room.
+ *
  *   All contenders of a measurement are up at once and take turns; compare figures within one run only. If the
  *   directory lies in memory (tmpfs), the bench says so: then durability costs nothing.
  *

@@ -25,6 +25,7 @@
 
 #include "http.h"
 #include "support.h"
+#include "wire.h"
 
 enum {
     SLOTS = 1024, /* a power of two, far above the largest window */
@@ -196,7 +197,7 @@ static void capture_add(struct fan *fan, const char *data, size_t n)
 static void reader_readable(struct fan *fan, struct reader *reader, bool to_the_end)
 {
     for (;;) {
-        ssize_t got = recv(reader->fd, fan->buffer, READ_BYTES, 0);
+        ssize_t got = wire_read(reader->fd, fan->buffer, READ_BYTES);
 
         if (got < 0 && errno == EAGAIN)
             return;
@@ -409,14 +410,16 @@ char *fan_capture(struct fan *fan, const char *end, size_t *ret_number)
 static void line_check(const char *line, size_t len, uint32_t number)
 {
     char text[FAN_TEXT_BYTES + 1];
-    json_t *envelope = json_loadb(line, len, 0, NULL);
-    json_t *stanza = json_array_get(json_object_get(envelope, "stanzas"), 0);
-    const char *got = json_string_value(json_object_get(json_object_get(stanza, "message"), "text"));
+    json_t *event = json_loadb(line, len, 0, NULL);
+    json_t *stanza = json_array_get(json_object_get(event, "stanzas"), 0);
+    const char *of_stream = json_string_value(json_object_get(json_object_get(stanza, "message"), "text"));
+    const char *of_talker = json_string_value(json_object_get(event, "content"));
+    const char *got = of_stream != NULL ? of_stream : of_talker;
 
     text_format(number, text);
     if (got == NULL || strcmp(got, text) != 0)
-        fail("this is not the envelope of message %u: %.*s", number, (int)len, line);
-    json_decref(envelope);
+        fail("this is not the line of message %u: %.*s", number, (int)len, line);
+    json_decref(event);
 }
 
 size_t fan_line_bytes(struct fan *fan)
@@ -488,7 +491,7 @@ struct fan *fan_new_framed(const int *reader_fds, unsigned readers, int sender_f
 void fan_free(struct fan *fan)
 {
     for (unsigned i = 0; i < fan->reader_count; i++)
-        close(fan->readers[i].fd);
+        wire_close(fan->readers[i].fd);
     for (unsigned i = 0; i < fan->sender_count; i++)
         close(fan->senders[i].fd);
     close(fan->epoll_fd);

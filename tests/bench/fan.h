@@ -84,7 +84,7 @@ char *fan_capture(struct fan *fan, const char *end, size_t *ret_number);
 
 /*
  * Sends one message and returns the length in bytes of the line that the first reader got for it, its newline
- * included. Fails when the line is not a JSON envelope with the text of that message as it was sent.
+ * included. Fails when the line is not a stream's envelope, or an event of Talker, with that text as it was sent.
  */
 size_t fan_line_bytes(struct fan *fan);
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "support.h"
+#include "wire.h"
 
 enum {
     SOURCES = 200,
@@ -87,7 +88,7 @@ void connect_check(int fd)
 
 void send_all(int fd, const char *data, size_t n)
 {
-    ssize_t sent = send(fd, data, n, MSG_NOSIGNAL);
+    ssize_t sent = wire_write(fd, data, n);
 
     if (sent < 0)
         fail("send: %s", strerror(errno));

@@ -39,8 +39,8 @@ void connect_check(int fd);
 void connect_finish(int fd);
 
 /*
- * Writes all `n` bytes to a non-blocking socket that is known to have room for them, as a small request on an idle
- * connection has. Fails when it does not take them.
+ * Writes all `n` bytes to a non-blocking connection (wire.h) that is known to have room for them, as an idle one
+ * has for a small request. Fails when it does not take them.
  */
 void send_all(int fd, const char *data, size_t n);
 

@@ -17,6 +17,7 @@ struct scenario {
     const char *what; /* is measured, and what is to be reached */
     void (*run)(const struct settings *settings, const struct scenario *scenario);
     unsigned size;       /* readers, streams or connections: see the function */
+    enum way way;        /* that is measured beside plain streams; not for all */
     bool needs_nereidd;  /* there is nothing to measure with limit alone */
     bool needs_socketio; /* it is measured against Socket.IO on Node, or not at all */
     bool separate;       /* bench and servers on processors of their own (proc_separate) */
@@ -58,5 +59,15 @@ void socketio_run(const struct settings *settings, const struct scenario *scenar
 
 /* User memory of one of `size` idle Socket.IO clients over WebSocket, against Socket.IO on Node. */
 void socketio_memory_run(const struct settings *settings, const struct scenario *scenario);
+
+/* Deliveries per second to `size` readers of one room who come the scenario's way, one and 32 messages in flight,
+ * against plain streams. */
+void ways_fanout_run(const struct settings *settings, const struct scenario *scenario);
+
+/* User and kernel memory of one of `size` idle connections of the scenario's way, against plain streams. */
+void ways_memory_run(const struct settings *settings, const struct scenario *scenario);
+
+/* `size` connects with TLS, to the first byte of the stream, against plain ones. */
+void tls_connects_run(const struct settings *settings, const struct scenario *scenario);
 
 #endif

@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "http.h"
@@ -20,7 +19,7 @@
 
 enum { OPEN_EVENTS = 512, ANSWER_BYTES = 1536, DRAIN_BYTES = 65536 };
 
-enum stream_state { STREAM_CONNECTING, STREAM_TOKEN, STREAM_HEAD, STREAM_BODY, STREAM_OPEN };
+enum stream_state { STREAM_CONNECTING, STREAM_HANDSHAKE, STREAM_TOKEN, STREAM_HEAD, STREAM_BODY, STREAM_OPEN };
 
 struct stream {
     int fd;
@@ -69,13 +68,11 @@ static void stream_ask(struct opening *opening, struct stream *stream, const cha
     send_all(stream->fd, request, n);
 }
 
-static void stream_connected(struct opening *opening, struct stream *stream)
+static void stream_begin(struct opening *opening, struct stream *stream)
 {
     const struct stream_plan *plan = opening->plan;
     char request[STREAM_REQUEST_BYTES];
 
-    connect_check(stream->fd);
-    stream_watch(opening, stream, EPOLL_CTL_MOD, EPOLLIN);
     if (plan->token_request_write == NULL) {
         stream_ask(opening, stream, "");
         return;
@@ -83,6 +80,25 @@ static void stream_connected(struct opening *opening, struct stream *stream)
     stream->state = STREAM_TOKEN;
     send_all(stream->fd, request,
              plan->token_request_write(plan->self, (unsigned)(stream - opening->streams), request));
+}
+
+static void stream_connected(struct opening *opening, struct stream *stream)
+{
+    connect_check(stream->fd);
+    stream_watch(opening, stream, EPOLL_CTL_MOD, EPOLLIN);
+    if (opening->plan->tls == NULL) {
+        stream_begin(opening, stream);
+        return;
+    }
+    wire_secure(opening->plan->tls, stream->fd);
+    stream->state = STREAM_HANDSHAKE;
+    wire_handshake(stream->fd);
+}
+
+static void stream_shake(struct opening *opening, struct stream *stream)
+{
+    if (wire_handshake(stream->fd))
+        stream_begin(opening, stream);
 }
 
 static void token_take(struct opening *opening, struct stream *stream, const struct answer *answer)
@@ -106,6 +122,17 @@ static void body_take(struct opening *opening, struct stream *stream, const char
     opening->open++;
 }
 
+static void greeting_take(struct opening *opening, struct stream *stream)
+{
+    stream->answer[stream->len] = '\0';
+    if (strstr(stream->answer, opening->plan->greeting) != NULL) {
+        stream->state = STREAM_OPEN;
+        opening->open++;
+    } else if (stream->len == ANSWER_BYTES - 1) {
+        fail("connection %u: %.400s", (unsigned)(stream - opening->streams), stream->answer);
+    }
+}
+
 static void answer_take(struct opening *opening, struct stream *stream)
 {
     struct answer answer;
@@ -127,18 +154,23 @@ static void answer_take(struct opening *opening, struct stream *stream)
 static void stream_readable(struct opening *opening, struct stream *stream)
 {
     static char drain[DRAIN_BYTES];
+    const struct stream_plan *plan = opening->plan;
     bool keep = stream->state < STREAM_BODY;
     char *to = keep ? stream->answer + stream->len : drain;
     size_t room = keep ? ANSWER_BYTES - 1 - stream->len : sizeof drain;
-    ssize_t got = recv(stream->fd, to, room, 0);
+    ssize_t got = wire_read(stream->fd, to, room);
 
     if (got < 0 && errno == EAGAIN)
         return;
     if (got <= 0)
-        fail("stream %u ended while streams were opened", (unsigned)(stream - opening->streams));
+        fail("stream %u ended while streams were opened: %.*s", (unsigned)(stream - opening->streams),
+             keep ? (int)stream->len : 0, stream->answer);
     if (keep) {
         stream->len += (size_t)got;
-        answer_take(opening, stream);
+        if (plan->greeting != NULL)
+            greeting_take(opening, stream);
+        else
+            answer_take(opening, stream);
     } else if (stream->state == STREAM_BODY) {
         body_take(opening, stream, drain, (size_t)got);
     }
@@ -154,6 +186,8 @@ static void opening_wait(struct opening *opening, uint64_t deadline_ns)
 
         if (stream->state == STREAM_CONNECTING)
             stream_connected(opening, stream);
+        else if (stream->state == STREAM_HANDSHAKE)
+            stream_shake(opening, stream);
         else
             stream_readable(opening, stream);
     }
@@ -177,5 +211,5 @@ void streams_open(const struct stream_plan *plan, int *ret_fds, uint64_t deadlin
 void streams_close(const int *fds, unsigned count)
 {
     for (unsigned i = 0; i < count; i++)
-        close(fds[i]);
+        wire_close(fds[i]);
 }

@@ -30,13 +30,15 @@ static const char room_name[] = "bench";
  * Senders wait while others take their turn, so their connections may be idle for long.
  */
 static const char *const nereidd_options[] = {
-    "http.listen=127.0.0.1:0",
     "admin.listen=127.0.0.1:0",
+    "talker.listen=127.0.0.1:0",
+    "talker.silence=1d",
     "auth.methods=demo",
     "nereid.friends=threads",
     "limits.members=2000",
     "limits.send_rate=0",
     "limits.token_rate=0",
+    "limits.handshake_rate=0",
     "limits.idle=1h",
     "limits.header_time=1h",
     "socketio.ping_interval=10m",
@@ -88,6 +90,11 @@ static void socketio_start(struct target *target, const struct settings *setting
     proc_addresses(&target->proc, words, &target->http, 1);
 }
 
+struct tls_options {
+    char certificate[TARGET_PATH_BYTES + 32];
+    char key[TARGET_PATH_BYTES + 32];
+};
+
 static void option_add(const char **argv, unsigned *n, const char *option)
 {
     if (*n + 3 > ARGUMENTS_MAX)
@@ -96,15 +103,35 @@ static void option_add(const char **argv, unsigned *n, const char *option)
     argv[(*n)++] = option;
 }
 
+/* The options for TLS, with a new certificate. */
+static void tls_options_add(const struct target *target, const char **argv, unsigned *n, struct tls_options *options)
+{
+    char certificate[TARGET_PATH_BYTES + 16];
+    char key[TARGET_PATH_BYTES + 16];
+
+    snprintf(certificate, sizeof certificate, "%s/cert.pem", target->dir);
+    snprintf(key, sizeof key, "%s/key.pem", target->dir);
+    wire_certificate_make(certificate, key);
+    snprintf(options->certificate, sizeof options->certificate, "tls.certificate=%s", certificate);
+    snprintf(options->key, sizeof options->key, "tls.key=%s", key);
+    option_add(argv, n, options->certificate);
+    option_add(argv, n, options->key);
+}
+
 static void nereidd_start(struct target *target, const struct settings *settings, const char *url, const char *log)
 {
-    static const char *const words[] = {"admin", "http"};
+    static const char *const words[] = {"tls:", "admin", "talker", "http"};
     char store[URL_BYTES + 16];
     const char *argv[ARGUMENTS_MAX] = {settings->nereidd};
-    struct sockaddr_in addresses[2];
+    struct sockaddr_in addresses[4] = {0};
+    struct tls_options tls;
+    unsigned skip = target->client == NULL; /* the first word */
     unsigned n = 1;
 
     snprintf(store, sizeof store, "store.url=%s", url);
+    option_add(argv, &n, skip ? "http.listen=127.0.0.1:0" : "http.listen=127.0.0.1:0,tls:127.0.0.1:0");
+    if (skip == 0)
+        tls_options_add(target, argv, &n, &tls);
     for (size_t i = 0; i < sizeof nereidd_options / sizeof *nereidd_options; i++)
         option_add(argv, &n, nereidd_options[i]);
     option_add(argv, &n, store);
@@ -112,9 +139,11 @@ static void nereidd_start(struct target *target, const struct settings *settings
         option_add(argv, &n, settings->options[i]);
     argv[n] = NULL;
     proc_start(&target->proc, argv, log);
-    proc_addresses(&target->proc, words, addresses, 2);
-    target->admin = addresses[0];
-    target->http = addresses[1];
+    proc_addresses(&target->proc, words + skip, addresses + skip, 4 - skip);
+    target->tls = addresses[0];
+    target->admin = addresses[1];
+    target->talker = addresses[2];
+    target->http = addresses[3];
 }
 
 static void directory_make(struct target *target, const struct settings *settings, enum target_kind kind,
@@ -145,6 +174,15 @@ void target_start(struct target *target, const struct settings *settings, enum t
         socketio_start(target, settings, log);
     else
         nereidd_start(target, settings, url, log);
+}
+
+void target_start_tls(struct target *target, const struct settings *settings, struct wire_client *client)
+{
+    char log[LOG_BYTES];
+
+    directory_make(target, settings, TARGET_MEMORY, log);
+    target->client = client;
+    nereidd_start(target, settings, "sqlite::memory:", log);
 }
 
 void target_start_on(struct target *target, const struct settings *settings, const char *url)
@@ -212,8 +250,9 @@ void target_lonely_room(struct target *target)
 }
 
 struct members {
-    const char *room;
+    const char *room; /* and how they are called */
     unsigned count;
+    unsigned rooms; /* 0: one, of that name; else that name with a number */
 };
 
 static size_t join_write(void *self, uint64_t index, char ret[LOAD_REQUEST_BYTES])
@@ -226,6 +265,8 @@ static size_t join_write(void *self, uint64_t index, char ret[LOAD_REQUEST_BYTES
         return 0;
     user_authorization(members->room, index, authorization);
     room_form(members->room, form);
+    if (members->rooms > 0)
+        snprintf(form, sizeof form, "room=%s%llu", members->room, (unsigned long long)index / CROWD_ROOM);
     return form_format("start-session", authorization, form, ret, LOAD_REQUEST_BYTES);
 }
 
@@ -247,6 +288,14 @@ void target_gather(struct target *target, const char *room, unsigned readers)
     load_run(&target->http, SETUP_CONNECTIONS, &ops, &members, deadline_in(SETUP_S));
 }
 
+void target_crowd_gather(struct target *target, const char *crowd, unsigned count)
+{
+    static const struct load_ops ops = {join_write, join_answered};
+    struct members members = {.room = crowd, .count = count, .rooms = count / CROWD_ROOM + 1};
+
+    load_run(&target->http, SETUP_CONNECTIONS, &ops, &members, deadline_in(SETUP_S));
+}
+
 /* --- streams ------------------------------------------------------------------------------------------------------ */
 
 static size_t reader_stream_write(void *self, unsigned index, const char *token, char ret[STREAM_REQUEST_BYTES])
@@ -259,6 +308,58 @@ static size_t reader_stream_write(void *self, unsigned index, const char *token,
     if (!is_limit(target))
         user_authorization(target->crowd, index, authorization);
     return (size_t)snprintf(ret, STREAM_REQUEST_BYTES, "GET %s HTTP/1.1\r\nHost: bench\r\n%s\r\n", path, authorization);
+}
+
+/* The line by which a Talker connection comes to a room. */
+static size_t connect_line_format(const char *room, const char *token, char ret[STREAM_REQUEST_BYTES])
+{
+    return (size_t)snprintf(ret, STREAM_REQUEST_BYTES, "{\"type\":\"connect\",\"room\":\"%s\",\"token\":\"%s\"}\n",
+                            room, token);
+}
+
+static size_t reader_line_write(void *self, unsigned index, const char *token, char ret[STREAM_REQUEST_BYTES])
+{
+    const struct target *target = self;
+
+    (void)token;
+    return connect_line_format(target->crowd, target->tokens[index], ret);
+}
+
+/* How the target's way leads to it; `line_write` takes the place of requests on that of Talker. */
+static void plan_lead(struct stream_plan *plan, struct target *target,
+                      size_t (*line_write)(void *, unsigned, const char *, char[STREAM_REQUEST_BYTES]))
+{
+    plan->self = target;
+    plan->to = &target->http;
+    if (target->way == WAY_TLS) {
+        plan->to = &target->tls;
+        plan->tls = target->client;
+    } else if (target->way == WAY_TALKER) {
+        plan->to = &target->talker;
+        plan->greeting = "{\"type\":\"users\"";
+        plan->stream_request_write = line_write;
+        plan->token_request_write = NULL;
+    }
+}
+
+/* The streams of the members of a room, or their Talker connections, for which they ask for tokens first. */
+static void readers_open(struct target *target, const char *room, unsigned readers, int *ret_fds)
+{
+    struct stream_plan plan = {
+        .count = readers,
+        .concurrency = OPEN_CONNECTIONS,
+        .stream_request_write = reader_stream_write,
+    };
+    char(*tokens)[UUID_BYTES] = alloc_items(readers, sizeof *tokens);
+
+    if (target->way == WAY_TALKER)
+        target_tokens(target, room, readers, tokens);
+    plan_lead(&plan, target, reader_line_write);
+    target->crowd = room;
+    target->tokens = (const char(*)[UUID_BYTES])tokens;
+    streams_open(&plan, ret_fds, deadline_in(SETUP_S));
+    target->tokens = NULL;
+    free(tokens);
 }
 
 size_t target_send_request(void *self, const char *text, char ret[FAN_REQUEST_BYTES])
@@ -286,20 +387,12 @@ size_t target_send_again_request(void *self, const char *text, char ret[FAN_REQU
 
 struct fan *target_fan_across(struct target *target, struct target *readers_at, const char *room, unsigned readers)
 {
-    struct stream_plan plan = {
-        .to = &readers_at->http,
-        .count = readers,
-        .concurrency = OPEN_CONNECTIONS,
-        .self = readers_at,
-        .stream_request_write = reader_stream_write,
-    };
     int *fds = alloc_items(readers, sizeof *fds);
     struct fan *fan;
 
     if (!is_limit(target))
         target_gather(target, room, readers);
-    readers_at->crowd = room;
-    streams_open(&plan, fds, deadline_in(SETUP_S));
+    readers_open(readers_at, room, readers, fds);
     fan = fan_new(&target->http, fds, readers, target_send_request, target);
     target->line_bytes = fan_line_bytes(fan);
     free(fds);
@@ -338,18 +431,27 @@ static size_t crowd_stream_write(void *self, unsigned index, const char *token, 
                             target->tokens != NULL ? target->tokens[index] : token);
 }
 
+static size_t crowd_line_write(void *self, unsigned index, const char *token, char ret[STREAM_REQUEST_BYTES])
+{
+    const struct target *target = self;
+    char room[USER_BYTES];
+
+    (void)token;
+    snprintf(room, sizeof room, "%s%u", target->crowd, index / CROWD_ROOM);
+    return connect_line_format(room, target->tokens[index], ret);
+}
+
 void target_crowd(struct target *target, const char *crowd, unsigned count, const char (*tokens)[UUID_BYTES],
                   int *ret_fds)
 {
     struct stream_plan plan = {
-        .to = &target->http,
         .count = count,
         .concurrency = OPEN_CONNECTIONS,
-        .self = target,
         .token_request_write = is_limit(target) || tokens != NULL ? NULL : crowd_token_write,
         .stream_request_write = crowd_stream_write,
     };
 
+    plan_lead(&plan, target, crowd_line_write);
     target->crowd = crowd;
     target->tokens = tokens;
     streams_open(&plan, ret_fds, deadline_in(SETUP_S));

@@ -43,13 +43,24 @@ enum target_kind {
     TARGET_KINDS,
 };
 
-enum { TARGET_PATH_BYTES = 512, USER_BYTES = 32 };
+/* How those who listen come. Whatever it is, messages are sent over plain HTTP. */
+enum way {
+    WAY_PLAIN,
+    WAY_TLS,    /* the same streams behind TLS */
+    WAY_TALKER, /* Talker connections */
+};
+
+enum { TARGET_PATH_BYTES = 512, USER_BYTES = 32, CROWD_ROOM = 10 };
 
 struct target {
     enum target_kind kind;
     struct proc proc;
     struct sockaddr_in http;
     struct sockaddr_in admin;               /* nereidd only */
+    struct sockaddr_in talker;              /* nereidd only */
+    struct sockaddr_in tls;                 /* after target_start_tls only */
+    enum way way;                           /* of what is opened next */
+    struct wire_client *client;             /* for WAY_TLS */
     char dir[TARGET_PATH_BYTES];            /* nereidd's store is chat.db here */
     char thread[UUID_BYTES];                /* the room's thread, once there is one */
     size_t line_bytes;                      /* of the fan's first message as a reader gets it */
@@ -67,13 +78,16 @@ const char *target_name(enum target_kind kind);
  */
 void target_start(struct target *target, const struct settings *settings, enum target_kind kind, size_t overhead_bytes);
 
+/* Starts a TARGET_MEMORY that also listens for TLS, with `client` as target->client. */
+void target_start_tls(struct target *target, const struct settings *settings, struct wire_client *client);
+
 /* Starts a TARGET_REDIS, one node of those on the store at `url`. */
 void target_start_on(struct target *target, const struct settings *settings, const char *url);
 void target_stop(struct target *target);
 
 /*
- * A room with `readers` members (bench0, bench1 ...), a stream open for each, and one more member who sends. The fan
- * has delivered a first message to everyone. Free with fan_free, before or after target_stop.
+ * A room with `readers` members (bench0, bench1 ...), a stream (or what the way says) open for each, and one more
+ * member who sends. The fan has delivered a first message to everyone. Free with fan_free, before or after target_stop.
  */
 struct fan *target_fan(struct target *target, unsigned readers);
 
@@ -91,10 +105,13 @@ void target_gather(struct target *target, const char *room, unsigned readers);
 /*
  * Opens `count` streams, 200 at a time, for the users `crowd`0, `crowd`1 ..., who have nothing to do with anybody.
  * Each is opened with a token: the one in `tokens`, or with NULL one that it asks for first on its connection (none
- * for limit).
+ * for limit). Talker connections need `tokens`, and come to the rooms `crowd`0, `crowd`1 ..., CROWD_ROOM users in each.
  */
 void target_crowd(struct target *target, const char *crowd, unsigned count, const char (*tokens)[UUID_BYTES],
                   int *ret_fds);
+
+/* Makes those users the members of those rooms. nereidd only. */
+void target_crowd_gather(struct target *target, const char *crowd, unsigned count);
 
 /* Asks for a token for each of the users `crowd`0, `crowd`1 ... nereidd only. */
 void target_tokens(struct target *target, const char *crowd, unsigned count, char (*ret_tokens)[UUID_BYTES]);
@@ -108,7 +125,7 @@ size_t target_send_again_request(void *self, const char *text, char ret[FAN_REQU
 /* A room of the sender's own, where nobody reads. */
 void target_lonely_room(struct target *target);
 
-/* The value of a metric without labels. nereidd only; fails when there is none of that name. */
+/* The value of a metric by its full name. nereidd only; fails when there is none of that name. */
 double target_metric(const struct target *target, const char *name);
 
 /* Path of the file of a TARGET_FILE. */

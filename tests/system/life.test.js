@@ -120,9 +120,11 @@ describe('starting', { concurrency: 4 }, () => {
     assert.match(addresses[0], /^http 127\.0\.0\.1:[1-9]\d*$/);
     assert.match(addresses[1], /^http \[::1\]:[1-9]\d*$/);
     assert.ok(addresses.includes(`http unix:${folder}/http`));
+    assert.match(addresses.at(-2), /^talker 127\.0\.0\.1:[1-9]\d*$/);
     assert.match(addresses.at(-1), /^admin 127\.0\.0\.1:[1-9]\d*$/);
     assert.equal(gateway.stdout.trim().split('\n').length, addresses.length, 'and nothing else');
-    for (const { address } of gateway.listeners) {
+    for (const { name, address } of gateway.listeners) {
+      if (name === 'talker') continue;
       const raw = await RawSocket.connect(gateway, address);
       raw.send(['GET /nothing HTTP/1.0']);
       assert.match(await raw.untilClosed(), /^HTTP\/1\.[01] 404 /, address);

@@ -52,7 +52,12 @@ describe('sockets from systemd', () => {
       { name: 'admin', ...admin },
       { name: 'http', ...http },
     ];
-    const options = { 'http.listen': 'systemd:http', 'admin.listen': 'systemd:admin', 'auth.demo_anywhere': 'yes' };
+    const options = {
+      'http.listen': 'systemd:http',
+      'talker.listen': '',
+      'admin.listen': 'systemd:admin',
+      'auth.demo_anywhere': 'yes',
+    };
     const nereidd = await startWith(t, passed, options);
     assert.deepEqual(nereidd.lines, [
       `listening http 127.0.0.1:${http.port}`,

@@ -327,6 +327,12 @@ static void listen_addresses(void **state)
         {"unix:x", true},
         {"systemd", true},
         {"systemd:http", true},
+        {"tls:127.0.0.1:8443", true},
+        {"proxy:unix:/run/x", true},
+        {"proxy:tls:systemd:https", true},
+        {"tls:proxy:127.0.0.1:1", false},
+        {"tls:tls:127.0.0.1:1", false},
+        {"tls:", false},
         {"", false},
         {":8080", false},
         {"8080", false},
@@ -352,6 +358,17 @@ static void listen_addresses(void **state)
     assert_form(&form_listen, cases, array_len(cases));
 }
 
+static void what_stands_in_front_of_an_address(void **state)
+{
+    (void)state;
+    assert_true(listen_has_layer(SPAN_LITERAL("tls:*:1"), LISTEN_TLS));
+    assert_true(listen_has_layer(SPAN_LITERAL("proxy:tls:*:1"), LISTEN_TLS));
+    assert_true(listen_has_layer(SPAN_LITERAL("proxy:tls:*:1"), LISTEN_PROXY));
+    assert_false(listen_has_layer(SPAN_LITERAL("tls:*:1"), LISTEN_PROXY));
+    assert_false(listen_has_layer(SPAN_LITERAL("proxy:*:1"), LISTEN_TLS));
+    assert_false(listen_has_layer(SPAN_LITERAL("unix:tls:"), LISTEN_TLS));
+}
+
 static void a_unix_path_fits_a_socket_address(void **state)
 {
     (void)state;
@@ -371,6 +388,8 @@ static void only_loopback_and_unix_sockets_are_local(void **state)
         {"[::1]:1", true},
         {"localhost:1", true},
         {"unix:/x", true},
+        {"proxy:tls:[::1]:1", true},
+        {"tls:*:1", false},
         {"128.0.0.1:1", false},
         {"0.0.0.0:1", false},
         {"*:1", false},
@@ -678,9 +697,33 @@ static void there_is_one_source_of_keys(void **state)
 static void somebody_can_connect_and_log_in(void **state)
 {
     (void)state;
-    load_overrides("-o: http.listen and admin.listen are both empty\n"
+    load_overrides("-o: http.listen, talker.listen and admin.listen are all empty\n"
                    "-o: auth.methods is empty: nobody could log in\n",
-                   "http.listen=", "admin.listen=", "auth.methods=");
+                   "http.listen=", "talker.listen=", "admin.listen=", "auth.methods=");
+}
+
+static void encryption_needs_a_certificate_with_its_key(void **state)
+{
+    (void)state;
+    load_overrides("-o: talker.listen has an address with tls:, which needs tls.certificate and tls.key\n",
+                   "talker.listen=tls:127.0.0.1:0");
+    (void)end(NULL);
+    (void)start(NULL);
+    load_overrides("-o: tls.key must name as many files as tls.certificate, in the same order\n",
+                   "http.listen=tls:127.0.0.1:0", "tls.certificate=a b", "tls.key=a");
+    (void)end(NULL);
+    (void)start(NULL);
+    load_overrides("", "http.listen=tls:127.0.0.1:0", "tls.certificate=a b", "tls.key=a b");
+}
+
+static void proxies_must_be_named(void **state)
+{
+    (void)state;
+    load_overrides("-o: http.listen has an address with proxy:, which needs proxy.trusted\n",
+                   "http.listen=proxy:127.0.0.1:0");
+    (void)end(NULL);
+    (void)start(NULL);
+    load_overrides("", "http.listen=proxy:127.0.0.1:0", "proxy.trusted=127.0.0.1");
 }
 
 static void a_rule_is_silent_where_a_value_is_bad_already(void **state)
@@ -947,6 +990,7 @@ int main(void)
         conf_test(lists_are_separated_by_commas_spaces_or_both),
         conf_test(text_may_hold_anything_printable),
         conf_test(listen_addresses),
+        conf_test(what_stands_in_front_of_an_address),
         conf_test(a_unix_path_fits_a_socket_address),
         conf_test(only_loopback_and_unix_sockets_are_local),
         conf_test(origins),
@@ -971,6 +1015,8 @@ int main(void)
         conf_test(methods_with_their_options_are_good),
         conf_test(there_is_one_source_of_keys),
         conf_test(somebody_can_connect_and_log_in),
+        conf_test(encryption_needs_a_certificate_with_its_key),
+        conf_test(proxies_must_be_named),
         conf_test(a_rule_is_silent_where_a_value_is_bad_already),
         conf_test(every_row_is_whole),
         conf_test(the_example_is_a_file_of_defaults),

@@ -53,6 +53,7 @@ export class Gateway {
       'http.listen': '127.0.0.1:0',
       'http.www': '',
       'admin.listen': '127.0.0.1:0',
+      'talker.listen': '127.0.0.1:0',
       'store.url': `sqlite:${path.join(folder, 'chat.db')}`,
       'limits.send_rate': 0,
       'limits.token_rate': 0,
@@ -83,7 +84,8 @@ export class Gateway {
   }
 
   #isReady() {
-    const wanted = [].concat(this.options['http.listen']).length + [].concat(this.options['admin.listen']).length;
+    const listens = ['http', 'admin', 'talker'].flatMap((name) => this.options[`${name}.listen`]);
+    const wanted = listens.filter((address) => address !== '').length;
     return (this.stdout.match(/^listening .*\n/gm) ?? []).length >= wanted;
   }
 
