@@ -213,6 +213,8 @@ ROW(talker, connect_time, DURATION, RANGE("50ms", "1h"), "10s",
     "Within this time a client must have connected to a room.")
 ROW(talker, silence, DURATION, RANGE("50ms", "1d"), "30s",
     "A client that says nothing for so long is given up; ping counts.")
+ROW(talker, pending, COUNT, RANGE("1", "100000"), "1000",
+    "Messages of one connection that may wait for the store. More are refused.")
 ROW(talker, idle_grace, DURATION, RANGE("0", "1d"), "10s",
     "How long a user whose connection broke is idle before they leave. It takes the place of presence.grace for those "
     "whose last session was one of Talker.")
@@ -220,7 +222,8 @@ END(talker)
 
 SECTION(rooms, "Threads with a public name")
 ROW(rooms, open, FLAG, ANY, "yes",
-    "Whether everybody may enter a room. Otherwise only its members, and whoever makes it; its owner adds others.")
+    "Whether everybody may enter a room. Otherwise only its members, and whoever makes it; its owner adds others. A room "
+    "that everybody has left then stays closed.")
 END(rooms)
 
 SECTION(tls, "Encryption, for addresses that begin with tls:")
@@ -229,8 +232,8 @@ ROW(tls, certificate, LIST, FORM(path), "",
     "any other the first. Read again on SIGHUP.")
 ROW(tls, key, LIST, FORM(path), "",
     "Files with their private keys, in the same order. Only owner and group may read them.")
-ROW(tls, priorities, TEXT, FORM(text), "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:%SERVER_PRECEDENCE",
-    "What may be negotiated, as a priority string of GnuTLS. Versions before TLS 1.2 are refused whatever it says.")
+ROW(tls, priorities, TEXT, FORM(text), "NORMAL:-GROUP-ALL:+GROUP-X25519:+GROUP-SECP256R1",
+    "What may be negotiated, as a priority string of GnuTLS, best first. Versions before TLS 1.2 are refused whatever it says.")
 ROW(tls, handshake_time, DURATION, RANGE("50ms", "10m"), "10s",
     "Within this time a handshake, with a PROXY header before it, must be over.")
 END(tls)

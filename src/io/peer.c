@@ -18,9 +18,10 @@
 
 enum { ADDRESS_LEN = 16, IPV6_NETWORK_LEN = 8 };
 
-/* An address in IPv6 form; all zero for what is not IP. */
+/* An address in IPv6 form; all zero for what is not IP, `is_ip` included. */
 struct address {
     unsigned char bytes[ADDRESS_LEN];
+    unsigned char is_ip;
 };
 
 struct network {
@@ -80,10 +81,12 @@ static struct address address_of(const struct sockaddr *from)
     if (from->sa_family == AF_INET6) {
         const struct sockaddr_in6 *in6 = (const void *)from;
         memcpy(address.bytes, &in6->sin6_addr, ADDRESS_LEN);
+        address.is_ip = 1;
     } else if (from->sa_family == AF_INET) {
         const struct sockaddr_in *in = (const void *)from;
         address.bytes[10] = address.bytes[11] = 0xff;
         memcpy(address.bytes + 12, &in->sin_addr, 4);
+        address.is_ip = 1;
     }
     return address;
 }
@@ -95,17 +98,12 @@ static struct address prefix_of(struct address address)
     return address;
 }
 
-static bool is_ip(const struct address *address)
-{
-    return memcmp(address, &no_address, sizeof(no_address)) != 0;
-}
-
 static void write_text(struct peer *peer)
 {
     const unsigned char *bytes = peer->address.bytes;
     if (is_ipv4(&peer->address))
         (void)inet_ntop(AF_INET, bytes + 12, peer->text, sizeof(peer->text));
-    else if (is_ip(&peer->address))
+    else if (peer->address.is_ip)
         (void)inet_ntop(AF_INET6, bytes, peer->text, sizeof(peer->text));
 }
 
@@ -159,7 +157,7 @@ static struct peer *peer_get(struct peers *peers, struct network *network, struc
 static bool network_is_full(const struct peers *peers, const struct network *network)
 {
     uint32_t most = peers->limits.connections_per_address;
-    return most && network->leases >= most && is_ip(&network->prefix);
+    return most && network->leases >= most && network->prefix.is_ip;
 }
 
 enum err peer_admit(struct peers *peers, const struct sockaddr *from, struct peer **ret_lease)

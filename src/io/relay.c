@@ -67,6 +67,7 @@ struct relay {
     uint8_t state;
     bool due : 1;           /* for a step of its handshake */
     bool leaving : 1;       /* its inside has been closed */
+    bool has_fin : 1;       /* of the client, with close_notify or without */
     bool outside_ended : 1; /* no more bytes come from there */
     bool inside_ended : 1;
     bool inside_shut : 1; /* the end from outside has been passed on */
@@ -137,9 +138,16 @@ static bool is_blocked_outside(const struct relay *relay)
     return relay->out.data || relay->bye_pending;
 }
 
+/* Not while a record waits to go out: what is read may make GnuTLS send something of its own (an update of the keys),
+ * and it can hold one record only. */
+static bool may_read_outside(const struct relay *relay)
+{
+    return !relay->outside_ended && !relay->in.data && !is_blocked_outside(relay);
+}
+
 static void relay_poll(struct relay *relay)
 {
-    bool reads_outside = !relay->outside_ended && !relay->in.data;
+    bool reads_outside = may_read_outside(relay);
     bool reads_inside = !relay->inside_ended && !is_blocked_outside(relay);
     side_poll(&relay->outside, relay->relays,
               (reads_outside ? (uint32_t)EPOLLIN : 0U) | (is_blocked_outside(relay) ? (uint32_t)EPOLLOUT : 0U));
@@ -370,14 +378,16 @@ static bool take_record(struct relay *relay, bool *ret_more)
     *ret_more = got == SCRATCH_SIZE || (got > 0 && gnutls_record_check_pending(relay->session));
     if (got > 0)
         return give_in(relay, scratch, (size_t)got);
-    if (got == GNUTLS_E_AGAIN)
+    if (got == GNUTLS_E_AGAIN) {
+        relay->outside_ended = relay->has_fin;
         return true;
+    }
     if (got == GNUTLS_E_REHANDSHAKE) {
         (void)gnutls_alert_send(relay->session, GNUTLS_AL_FATAL, GNUTLS_A_NO_RENEGOTIATION);
         log_event(LOG_DEBUG, "renegotiation refused");
         return false;
     }
-    relay->outside_ended = got == 0 || got == GNUTLS_E_PREMATURE_TERMINATION;
+    relay->outside_ended = got == 0;
     *ret_more = !relay->outside_ended;
     return relay->outside_ended || !gnutls_error_is_fatal((int)got);
 }
@@ -387,7 +397,7 @@ static bool pump_in(struct relay *relay)
     bool more = true;
     if (!flush_in(relay))
         return false;
-    for (int i = 0; more && !relay->in.data && !relay->outside_ended; i++) {
+    for (int i = 0; more && may_read_outside(relay); i++) {
         /* What GnuTLS has read already does not make the socket readable. */
         if (i >= RECORDS_PER_EVENT && gnutls_record_check_pending(relay->session) == 0)
             break;
@@ -477,10 +487,12 @@ static void handshake_step(struct relay *relay)
     int status = gnutls_handshake(relay->session);
     if (status == 0 && gnutls_protocol_get_version(relay->session) < GNUTLS_TLS1_2)
         status = GNUTLS_E_UNSUPPORTED_VERSION_PACKET;
+    bool writes = gnutls_record_get_direction(relay->session) == 1;
+    if (is_later(status) && relay->has_fin && !writes)
+        status = GNUTLS_E_PREMATURE_TERMINATION;
     if (status == 0) {
         handshake_done(relay);
     } else if (is_later(status)) {
-        bool writes = gnutls_record_get_direction(relay->session) == 1;
         side_poll(&relay->outside, relay->relays, writes ? (uint32_t)EPOLLOUT : (uint32_t)EPOLLIN);
     } else if (!gnutls_error_is_fatal(status)) {
         handshake_due(relay);
@@ -589,7 +601,21 @@ void relays_drain(struct relays *relays)
     relays->leave_wait_ms = LEAVE_DRAINING_MS;
     DL_FOREACH2(relays->leaving, relay, list_next)
     relay->leave_ms = relay->leave_ms < latest_ms ? relay->leave_ms : latest_ms;
+    timer_clear(loop_timers(relays->loop), &relays->deadline);
     arm_deadline(relays);
+}
+
+/* Reads for GnuTLS, and keeps the client's FIN from it: one without close_notify it would take for the end of both
+ * sides, and what the inside still has to say would be lost. */
+static ssize_t pull(gnutls_transport_ptr_t ptr, void *data, size_t len)
+{
+    struct relay *relay = ptr;
+    ssize_t got = recv(relay->outside.fd, data, len, MSG_DONTWAIT);
+    if (got)
+        return got;
+    relay->has_fin = true;
+    errno = EAGAIN;
+    return -1;
 }
 
 enum err relay_open(struct relays *relays, struct tls *tls, const char *const *protocols, int take_fd,
@@ -601,7 +627,7 @@ enum err relay_open(struct relays *relays, struct tls *tls, const char *const *p
     *relay = (struct relay){.relays = relays, .opened = opened, .ctx = ctx, .state = RELAY_HANDSHAKING};
     relay->outside = (struct side){.fd = take_fd};
     relay->inside = (struct side){.fd = -1, .is_inside = true};
-    enum err err = tls_session_new(tls, take_fd, protocols, &relay->session);
+    enum err err = tls_session_new(tls, protocols, &relay->session);
     if (!err && side_add(&relay->outside, relays, EPOLLIN)) {
         gnutls_deinit(relay->session);
         err = ERR_INTERNAL;
@@ -610,6 +636,8 @@ enum err relay_open(struct relays *relays, struct tls *tls, const char *const *p
         free(relay);
         return err;
     }
+    gnutls_transport_set_ptr2(relay->session, relay, (gnutls_transport_ptr_t)(intptr_t)take_fd);
+    gnutls_transport_set_pull_function(relay->session, pull);
     relay->tls = tls_ref(tls);
     DL_APPEND(relays->alive, relay);
     relays->count++;

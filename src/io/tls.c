@@ -22,8 +22,8 @@
 
 enum { FILE_SIZE_MAX = 1 << 20, PROTOCOLS_MAX = 8 };
 
-/* Taken off whatever the priorities say. */
-static const char old_versions[] = ":-VERS-SSL3.0:-VERS-TLS1.0:-VERS-TLS1.1";
+/* Behind whatever the priorities say: no old versions, and our order counts, not the client's. */
+static const char always[] = ":-VERS-SSL3.0:-VERS-TLS1.0:-VERS-TLS1.1:%SERVER_PRECEDENCE";
 
 /* A certificate with its key, and what is used for the names that it is for. */
 struct pair {
@@ -205,7 +205,7 @@ static enum err set_priorities(struct tls *tls, const char *text)
 {
     char all[1024];
     const char *wrong = text;
-    int len = snprintf(all, sizeof(all), "%s%s", text, old_versions);
+    int len = snprintf(all, sizeof(all), "%s%s", text, always);
     int status = GNUTLS_E_INVALID_REQUEST;
     if (len > 0 && (size_t)len < sizeof(all))
         status = gnutls_priority_init(&tls->priorities, all, &wrong);
@@ -326,7 +326,7 @@ static int on_client_hello(gnutls_session_t session)
     return pair ? gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, pair->group) : 0;
 }
 
-enum err tls_session_new(struct tls *tls, int fd, const char *const *protocols, gnutls_session_t *ret_session)
+enum err tls_session_new(struct tls *tls, const char *const *protocols, gnutls_session_t *ret_session)
 {
     gnutls_session_t session;
     if (gnutls_init(&session, GNUTLS_SERVER | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL))
@@ -341,7 +341,6 @@ enum err tls_session_new(struct tls *tls, int fd, const char *const *protocols, 
     gnutls_session_set_ptr(session, tls);
     if (tls->count > 1)
         gnutls_handshake_set_post_client_hello_function(session, on_client_hello);
-    gnutls_transport_set_int(session, fd);
     *ret_session = session;
     return OK;
 }

@@ -42,10 +42,9 @@ void tls_unref(struct tls *tls);
 /* When the first of the certificates ends, in seconds since 1970. */
 int64_t tls_not_after(const struct tls *tls);
 
-/* A server's session on the socket `fd`, which stays the caller's. `protocols` are ALPN names, best first, ending with
+/* A server's session, to which the caller gives a transport. `protocols` are ALPN names, best first, ending with
  * null, or null: who offers others only is refused, who offers none is not. `tls` has to outlive the session, which
  * ends with gnutls_deinit. ERR_NO_MEMORY. */
-enum err tls_session_new(struct tls *tls, int fd, const char *const *protocols,
-                         gnutls_session_t *ret_session) must_check;
+enum err tls_session_new(struct tls *tls, const char *const *protocols, gnutls_session_t *ret_session) must_check;
 
 #endif

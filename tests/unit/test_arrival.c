@@ -336,6 +336,31 @@ static void the_end_of_the_client_reaches_the_taker(void **state)
     }
 }
 
+/* A client that has asked for all it wants may close its side, and not all say close_notify before. */
+static void the_answer_arrives_behind_a_bare_fin(void **state)
+{
+    (void)state;
+    struct hall hall;
+    struct customer customer;
+    char buffer[64];
+    hall_init(&hall);
+    hall_open(&hall, "tls:127.0.0.1:0");
+    customer_enter(&customer, &hall);
+    assert_int_equal(gnutls_record_send(customer.session, "ask", 3), 3);
+    assert_int_equal(gnutls_record_send(customer.session, "more", 4), 4);
+    assert_int_equal(shutdown(customer.fd, SHUT_WR), 0);
+    assert_int_equal(hall_read(&hall, hall.taken[0], buffer, 3), 3);
+    assert_int_equal(hall_read(&hall, hall.taken[0], buffer, sizeof(buffer)), 4);
+    assert_int_equal(hall_read(&hall, hall.taken[0], buffer, sizeof(buffer)), 0);
+    assert_int_equal(send(hall.taken[0], "reply", 5, 0), 5);
+    assert_int_equal(shutdown(hall.taken[0], SHUT_WR), 0);
+    assert_int_equal(customer_read(&hall, &customer, buffer, sizeof(buffer)), 5);
+    assert_int_equal(customer_read(&hall, &customer, buffer, sizeof(buffer)), 0);
+    assert_true(hall_arrivals_become(&hall, 0));
+    customer_close(&customer);
+    hall_close(&hall);
+}
+
 /* The system holds megabytes for a client that never reads. Nobody waits for it longer than is needed. */
 static void a_client_that_never_reads_is_cut_off_in_the_end(void **state)
 {
@@ -352,6 +377,27 @@ static void a_client_that_never_reads_is_cut_off_in_the_end(void **state)
     arrivals_drain(hall.arrivals);
     assert_true(hall_arrivals_become(&hall, 0));
     customer_close(&customer);
+    hall_close(&hall);
+}
+
+/* Also where one that has gone meanwhile was waited for longer, before. */
+static void draining_waits_no_longer_for_who_was_waited_for_before(void **state)
+{
+    (void)state;
+    struct hall hall;
+    struct customer first, second;
+    hall_init(&hall);
+    hall_open(&hall, "tls:127.0.0.1:0");
+    customer_enter(&first, &hall);
+    drop_last(&hall);
+    loop_turn(hall.loop, 1);
+    customer_close(&first);
+    assert_true(hall_arrivals_become(&hall, 0));
+    customer_enter(&second, &hall);
+    arrivals_drain(hall.arrivals);
+    hall_drop(&hall); /* and this client does not close */
+    assert_true(hall_arrivals_become(&hall, 0));
+    customer_close(&second);
     hall_close(&hall);
 }
 
@@ -418,6 +464,27 @@ static void new_keys_on_the_way_are_no_renegotiation(void **state)
         assert_int_equal(send(hall.taken[0], "reply", 5, 0), 5);
         assert_int_equal(customer_read(&hall, &customer, buffer, sizeof(buffer)), 5);
     }
+    customer_close(&customer);
+    hall_close(&hall);
+}
+
+/* GnuTLS would answer at once, and can hold one record only. */
+static void new_keys_while_a_record_waits_lose_nothing(void **state)
+{
+    (void)state;
+    struct hall hall;
+    struct customer customer;
+    hall_init(&hall);
+    hall_open(&hall, "tls:127.0.0.1:0");
+    customer_connect(&customer, &hall, NULL, "NORMAL:-VERS-ALL:+VERS-TLS1.3");
+    assert_int_equal(customer_handshake(&hall, &customer), 0);
+    assert_true(hall_takes(&hall, 1));
+    size_t sent = fill_up(&hall, hall.taken[0]);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(gnutls_session_key_update(customer.session, GNUTLS_KU_PEER), 0);
+    assert_true(loop_is_quiet(&hall));
+    assert_int_equal(shutdown(hall.taken[0], SHUT_WR), 0);
+    assert_true(reads_pattern(&hall, &customer, sent));
     customer_close(&customer);
     hall_close(&hall);
 }
@@ -997,10 +1064,13 @@ int main(void)
         cmocka_unit_test(the_end_of_the_taker_comes_after_its_bytes),
         cmocka_unit_test(each_way_ends_by_itself),
         cmocka_unit_test(the_end_of_the_client_reaches_the_taker),
+        cmocka_unit_test(the_answer_arrives_behind_a_bare_fin),
         cmocka_unit_test(a_client_that_never_reads_is_cut_off_in_the_end),
+        cmocka_unit_test(draining_waits_no_longer_for_who_was_waited_for_before),
         cmocka_unit_test(old_versions_are_refused_whatever_the_priorities_say),
         cmocka_unit_test(renegotiation_ends_the_connection),
         cmocka_unit_test(new_keys_on_the_way_are_no_renegotiation),
+        cmocka_unit_test(new_keys_while_a_record_waits_lose_nothing),
         cmocka_unit_test(the_name_asked_for_picks_the_certificate),
         cmocka_unit_test(wildcards_and_twins_are_found),
         cmocka_unit_test(the_protocol_is_negotiated),
