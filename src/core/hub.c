@@ -349,8 +349,7 @@ unsigned hub_pace(struct hub *hub, struct span user)
     return wait_s;
 }
 
-enum err hub_send(struct hub *hub, const struct message_fields *fields, store_append_done *done, void *ctx,
-                  struct refusal *ret_refusal)
+enum err hub_send_check(struct hub *hub, const struct message_fields *fields, struct refusal *ret_refusal)
 {
     struct refusal refusal = {0};
     enum err err = first_of(hub->shut, hub_closed(hub));
@@ -360,20 +359,36 @@ enum err hub_send(struct hub *hub, const struct message_fields *fields, store_ap
         refusal = (struct refusal){.retry_s = hub_pace(hub, fields->sender)};
         err = refusal.retry_s ? ERR_TOO_MANY : OK;
     }
-    if (err) {
+    if (err)
         *ret_refusal = refusal;
-        return err;
-    }
+    return err;
+}
+
+enum err hub_send_checked(struct hub *hub, const struct message_fields *fields, store_append_done *done, void *ctx)
+{
+    if (hub->shut || hub_closed(hub))
+        return first_of(hub->shut, hub_closed(hub));
     struct sending *sending = malloc(sizeof(*sending));
     struct message *message = sending ? message_of(hub, fields) : NULL;
     if (!message) {
         free(sending);
-        *ret_refusal = (struct refusal){0};
         return ERR_NO_MEMORY;
     }
     *sending = (struct sending){message, done, ctx};
     hub->store->ops->append(hub->store, message, message_is_appended, sending);
     return OK;
+}
+
+enum err hub_send(struct hub *hub, const struct message_fields *fields, store_append_done *done, void *ctx,
+                  struct refusal *ret_refusal)
+{
+    enum err err = hub_send_check(hub, fields, ret_refusal);
+    if (err)
+        return err;
+    err = hub_send_checked(hub, fields, done, ctx);
+    if (err)
+        *ret_refusal = (struct refusal){0};
+    return err;
 }
 
 static void deliver_message(const struct user *user, struct event *event)

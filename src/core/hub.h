@@ -124,7 +124,7 @@ struct session_ops {
     enum metric gauge;    /* counts the protocol's attached sessions */
 
     /* Ends by itself each time it has something to say, and comes again at once (a poll): its user is not idle when
-     * it ends. */
+     * it ends, nor when other sessions of theirs end before it is back or its grace is over. */
     bool comes_again;
 
     /* Something to show. May detach this session and others, attach none. */
@@ -193,11 +193,17 @@ enum err hub_attach(struct session *session, const struct session_ops *ops, stru
 enum err hub_may_attach(const struct user *user, const struct id *token) must_check;
 
 /* No callback comes after this. No effect on a session that is not attached. With a user's last session their grace
- * begins: they are still available, but idle. */
+ * begins: they are still available, but idle; not idle if it comes again, or another does that ended beside it and
+ * whose own grace is not over. */
 void hub_detach(struct session *session);
 
-/* The same for a client that has said goodbye: with the last session the user is unavailable at once (in the next turn,
- * and not idle until then), and no session of an earlier one's grace is waited for. */
+/* The same for a client whose connection broke although it had to wait yet: while the user has other sessions nobody waits
+ * for it, whatever its ops say. */
+void hub_cut_off(struct session *session);
+
+/* The same for a client that has said goodbye, which does not come again: with the last session the user is unavailable
+ * at once (in the next turn, and not idle until then), and no session of an earlier one's grace is waited for. But one
+ * that ended beside it and comes again is: they are available, and not idle, until its grace is over. */
 void hub_leave(struct session *session);
 
 /* A session by login now ends at `expires_us` (0: does not), for its user has shown a newer login. No effect on one by
@@ -237,6 +243,12 @@ struct refusal {
 enum err hub_send(struct hub *hub, const struct message_fields *fields, store_append_done *done, void *ctx,
                   struct refusal *ret_refusal) must_check;
 
+/* The two halves of hub_send, for whoever has to wait between them: whether the message may be sent, which takes one
+ * from the sender's rate and does not look at the thread; and sending it, without asking again. */
+enum err hub_send_check(struct hub *hub, const struct message_fields *fields, struct refusal *ret_refusal) must_check;
+enum err hub_send_checked(struct hub *hub, const struct message_fields *fields, store_append_done *done,
+                          void *ctx) must_check;
+
 /* Takes one from the rate that a user's messages have, for what is told to others without becoming a message. Returns
  * 0, or the seconds until one may be taken. */
 unsigned hub_pace(struct hub *hub, struct span user) must_check;
@@ -247,7 +259,8 @@ unsigned hub_pace(struct hub *hub, struct span user) must_check;
 enum err hub_thread_open(struct user *actor, const struct span *users, size_t count, struct span room,
                          store_thread_done *done, void *ctx) must_check;
 
-/* Enters a room for a visit: who is no member yet is one until hub_visit_end. Errors as of hub_thread_open. When `done`
+/* Enters a room for a visit: who is no member yet is one until hub_visit_end, or for good where rooms are not open and
+ * this one is made. Errors as of hub_thread_open. When `done`
  * has reported OK pair with hub_visit_end. */
 enum err hub_room_visit(struct user *actor, struct span room, store_thread_done *done, void *ctx) must_check;
 

@@ -88,6 +88,8 @@ enum err hub_attach(struct session *session, const struct session_ops *ops, stru
     }
     hub->fresh = session;
     user_link(user, session);
+    if (ops->comes_again)
+        user->awaited_until_ms = 0;
     user_arrived(user);
     metric_add(ops->gauge, 1);
     return OK;
@@ -121,14 +123,28 @@ static void session_detach(struct session *session)
     metric_add(session->ops->gauge, -1);
 }
 
-void hub_detach(struct session *session)
+static void session_left(struct session *session, bool is_cut_off)
 {
     if (!session_attached(session))
         return;
     struct user *user = session->user;
     session_detach(session);
+    int64_t grace_ms = session->grace_ms ? session->grace_ms : user->hub->options.grace_ms;
+    bool comes_again = session->ops->comes_again;
     if (!user->sessions)
-        user_left(user, session->ops->comes_again, session->grace_ms ? session->grace_ms : user->hub->options.grace_ms);
+        user_left(user, comes_again, grace_ms);
+    else if (comes_again && !is_cut_off)
+        user_awaits_poll(user, grace_ms);
+}
+
+void hub_detach(struct session *session)
+{
+    session_left(session, false);
+}
+
+void hub_cut_off(struct session *session)
+{
+    session_left(session, true);
 }
 
 /* Nobody is told from here, which may be inside of telling something: with a grace of nothing the next turn does. */

@@ -66,12 +66,13 @@ struct user {
     struct session *sessions;
     struct thread **threads; /* owned array: those in memory that they are in, all of theirs while active */
     struct user *next_dirty;
-    struct timer timer;    /* grace after the last session; then, or after the last pin, until inactive */
-    char *name;            /* owned, null for none */
-    char *status;          /* owned, null for none */
-    int64_t presence_mark; /* of the last change that concerned them */
-    int64_t version;       /* of what is known of them */
-    int64_t news;          /* the version of the last change that sessions are told of */
+    struct timer timer;       /* grace after the last session; then, or after the last pin, until inactive */
+    char *name;               /* owned, null for none */
+    char *status;             /* owned, null for none */
+    int64_t presence_mark;    /* of the last change that concerned them */
+    int64_t version;          /* of what is known of them */
+    int64_t news;             /* the version of the last change that sessions are told of */
+    int64_t awaited_until_ms; /* a poll that ended beside other sessions may come again; past or 0: none will */
     uint32_t thread_count;
     uint32_t thread_cap;
     uint32_t listed; /* lists of members that they are in; now and then two of one thread */
@@ -160,10 +161,14 @@ void user_release(struct user *user);
  * all anew. For when memory no longer tells the truth. */
 void user_deactivate(struct user *user, enum err why);
 
-/* Their first session came; their last one went. */
+/* Their first session came; their last one went: `awaited`, to come again. */
 void user_arrived(struct user *user);
 void user_left(struct user *user, bool awaited, int64_t grace_ms);
 void user_said_goodbye(struct user *user);
+
+/* A poll of theirs ended while they have other sessions. Should these end before it comes again, the user is awaited
+ * nevertheless, for as long as its grace is. */
+void user_awaits_poll(struct user *user, int64_t grace_ms);
 
 void users_forget(struct hub *hub);
 

@@ -143,7 +143,7 @@ struct thread_request {
     size_t user_count;        /* at least 1 */
     size_t members_max;       /* ERR_TOO_MANY_MEMBERS: joining would exceed it */
     bool visit;               /* of a room: users[0] comes for a visit, see visit_end */
-    bool members_only;        /* ERR_FORBIDDEN: the room has members, and users[0] is none of them */
+    bool members_only;        /* ERR_FORBIDDEN: the room exists, and users[0] is no member of it */
 };
 
 typedef void store_thread_done(void *ctx, enum err err, const struct thread_record *thread);

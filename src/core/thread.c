@@ -355,7 +355,7 @@ static enum err open_room(struct user *actor, struct span room, bool visit, stor
                                      .users = &self,
                                      .user_count = 1,
                                      .members_max = hub->options.members_max,
-                                     .visit = visit,
+                                     .visit = visit && hub->options.rooms_open,
                                      .members_only = !hub->options.rooms_open};
     return ask_open(hub, &request, done, ctx);
 }

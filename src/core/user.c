@@ -13,6 +13,9 @@
  *        │ └───── a poll ─────> awaited ─────┘                              HELD,       NONE
  *        └─────── goodbye ────> awaited, until the next turn                HELD,       GOODBYE
  *
+ * A poll that ended beside other sessions is remembered for its grace: should the last of these go meanwhile, whichever
+ * way, that is as if it were the poll that ends (with the longer of the graces).
+ *
  * What other nodes must know of that is in the lease. With versions the store's word on all nodes' leases counts, but
  * not before it can have heard of ours (`heard`).
  */
@@ -438,9 +441,26 @@ static void grace_over(struct user *user)
         presence_changed(user);
 }
 
+void user_awaits_poll(struct user *user, int64_t grace_ms)
+{
+    int64_t until_ms = clock_now_ms(user->hub->clock) + grace_ms;
+    if (user->awaited_until_ms < until_ms)
+        user->awaited_until_ms = until_ms;
+}
+
+/* How long yet; 0: none is awaited. */
+static int64_t poll_awaited_ms(const struct user *user)
+{
+    int64_t left_ms = user->awaited_until_ms - clock_now_ms(user->hub->clock);
+    return left_ms > 0 ? left_ms : 0;
+}
+
 void user_left(struct user *user, bool awaited, int64_t grace_ms)
 {
-    user->awaited = awaited;
+    int64_t awaited_ms = poll_awaited_ms(user);
+    if (grace_ms < awaited_ms)
+        grace_ms = awaited_ms;
+    user->awaited = awaited || awaited_ms;
     tell_lease(user);
     if (!user_available(user))
         presence_changed(user);
@@ -451,7 +471,7 @@ void user_left(struct user *user, bool awaited, int64_t grace_ms)
 
 void user_said_goodbye(struct user *user)
 {
-    user->goodbye = true;
+    user->goodbye = !poll_awaited_ms(user);
     user_left(user, true, 0);
 }
 
@@ -489,7 +509,7 @@ static void user_lose(struct user *user)
     user->here = user->awaited = user->goodbye = user->heard = false;
     tell_lease(user);
     user->active = user->known = user->elsewhere = user->idle = user->untold = user->wants_snapshot = false;
-    user->version = user->news = user->presence_mark = 0;
+    user->version = user->news = user->presence_mark = user->awaited_until_ms = 0;
     user_release(user);
 }
 

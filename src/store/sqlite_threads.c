@@ -150,7 +150,7 @@ static enum err thread_make(struct database *db, struct call *call, struct threa
 /* How somebody comes, and where nobody is let in. */
 struct coming {
     size_t members_max;
-    bool members_only; /* but into an empty thread */
+    bool members_only;
     bool visit;
 };
 
@@ -176,7 +176,7 @@ static enum err join(struct database *db, struct call *call, const struct thread
     for (size_t i = 0; i < record->member_count; i++)
         if (span_equal(record->members[i].user.id, user))
             return count_visit(db, &key, coming.visit);
-    if (coming.members_only && record->member_count)
+    if (coming.members_only)
         return ERR_FORBIDDEN;
     if (record->member_count >= coming.members_max)
         return ERR_TOO_MANY_MEMBERS;

@@ -660,7 +660,7 @@ static void run_thread_open(struct fake_store *store, struct call *call)
     bool changed = !thread || (call->room.data && !member_of(thread, call->users[0]));
     if (!thread)
         call->err = make_thread(store, call);
-    else if (changed && call->members_only && thread->member_count)
+    else if (changed && call->members_only)
         call->err = ERR_FORBIDDEN;
     else if (changed)
         call->err =

@@ -152,17 +152,29 @@ static void a_room_for_its_members_only_says_what_is_wrong_first(void **state)
     assert_ok(open_members_room(h, "office", "alice", 1));
 }
 
-static void a_room_for_its_members_only_that_everybody_left_starts_anew(void **state)
+static void a_room_for_its_members_only_that_everybody_left_lets_nobody_in(void **state)
 {
     struct harness *h = *state;
+    enum { MANY = 10 };
     make_users(h, "alice bob");
-    assert_ok(open_members_room(h, "office", "alice", 1));
+    assert_ok(open_members_room(h, "office", "alice", MANY));
     struct id room = h->got.thread;
+    assert_ok(append_as(h, id_random(), room, "alice", "secret"));
     assert_ok(remove_member(h, room, "alice"));
-    assert_ok(open_members_room(h, "office", "bob", 1));
+    buf_reset(&h->journal);
+    assert_int_equal(open_members_room(h, "office", "bob", MANY), ERR_FORBIDDEN);
+    assert_int_equal(open_members_room(h, "office", "alice", MANY), ERR_FORBIDDEN);
+    assert_journal(h, "done forbidden; done forbidden; ");
+    assert_int_equal(read_history(h, room, "bob", (struct cursor){0}, MANY), ERR_NO_THREAD);
+    reopen_store(h);
+    assert_int_equal(open_members_room(h, "office", "bob", MANY), ERR_FORBIDDEN);
+    /* Another one can be made. */
+    assert_ok(open_members_room(h, "attic", "bob", MANY));
+    assert_buf(h->got.members, "bob*");
+    /* Where everybody may enter, it starts anew. */
+    assert_ok(open_room(h, "office", "bob"));
     assert_true(id_equal(h->got.thread, room));
     assert_buf(h->got.members, "bob*");
-    assert_int_equal(open_members_room(h, "office", "alice", 2), ERR_FORBIDDEN);
 }
 
 static void a_room_is_not_the_thread_of_its_members(void **state)
@@ -520,7 +532,7 @@ static const struct CMUnitTest tests[] = {
     CASE(a_room_is_found_by_its_name_and_joined),
     CASE(a_room_for_its_members_only_lets_nobody_else_in),
     CASE(a_room_for_its_members_only_says_what_is_wrong_first),
-    CASE(a_room_for_its_members_only_that_everybody_left_starts_anew),
+    CASE(a_room_for_its_members_only_that_everybody_left_lets_nobody_in),
     CASE(who_visits_a_room_is_a_member_until_the_visit_is_over),
     CASE(several_visits_at_once_end_with_the_last),
     CASE(who_stays_after_a_visit_is_a_member_until_the_next_is_over),

@@ -5,9 +5,11 @@ import { describe, test } from 'node:test';
 
 import { startGateway } from './lib/gateway.js';
 import { BASE, basic } from './lib/person.js';
+import { Talker } from './lib/talker.js';
 import { waitFor, within } from './lib/wait.js';
 
 const POLLING = 'nereidd_sessions{protocol="nereid-poll"}';
+const TALKING = 'nereidd_sessions{protocol="talker"}';
 
 const typesOf = ({ stanzas }) => stanzas.map(({ type }) => type);
 const textsOf = ({ stanzas }) => stanzas.filter(({ type }) => type === 'message').map(({ message }) => message.text);
@@ -107,6 +109,30 @@ describe('polls', { concurrency: 6 }, () => {
       await gateway.metricBecomes(POLLING, 0);
       await watcher.presence('alice', ({ available }) => !available, 5000);
     }
+  });
+
+  test('keep their user there while another session of theirs ends between two', async (t) => {
+    const gateway = await startGateway(t, { 'presence.grace': '30s', 'talker.idle_grace': '1s' });
+    const [alice, bob] = await gateway.people('alice', 'bob');
+    await alice.room('hall');
+    const watcher = await Talker.as(bob, 'hall');
+    let { cursor } = await alice.poll({ wait: 0 });
+    await watcher.event('join');
+    for (const end of ['leave', 'break']) {
+      const pending = alice.poll({ since: cursor, wait: 30 });
+      await gateway.metricBecomes(POLLING, 1);
+      const line = await Talker.as(alice, 'hall');
+      watcher.message(`before ${end}`);
+      ({ cursor } = await within(pending, 'the poll is answered', 5000));
+      await line[end]();
+      await gateway.metricBecomes(TALKING, 1);
+    }
+    await alice.poll({ since: cursor, wait: 0 });
+    watcher.message('the end');
+    await watcher.hears('the end');
+    const types = watcher.events.items.map(({ type }) => type);
+    assert.deepEqual(types, ['connected', 'users', 'join', 'message', 'message', 'message']);
+    assert.equal((await bob.friend('alice')).available, true);
   });
 
   test('are answered when nereidd ends', async (t) => {

@@ -11,7 +11,8 @@
  *  - each live client has been told how all its friends are;
  *  - every send that was acknowledged is in the log, and none is there twice;
  *  - each watch was told who is in its room and how they are, and has heard all that was said since it began;
- *  - the leases are those that the sessions there are, and those there were, call for.
+ *  - the leases are those that the sessions there are, and those there were, call for: also of who polls beside other
+ *    sessions.
  * With other nodes, users have sessions there as well, and clients come back with the mark of presence they hold, from
  * here or from there, where they were shown how everybody was. At times the store loses its place. A failing run prints
  * its seed; `MODEL_SEED=n` runs that one alone.
@@ -88,12 +89,14 @@ struct model {
     struct id room_ids[ROOMS];
     struct client clients[CLIENTS];
     struct absence absences[USERS];
+    int64_t awaited_ms[USERS]; /* until when a poll is that ended beside other sessions of its user; 0: none is */
     struct onlooker onlookers[ONLOOKERS];
     struct fact facts[MESSAGES];
     uint64_t known; /* facts are known up to this cursor */
     uint64_t pruned;
     struct id last_id; /* of a send that may be repeated */
     unsigned acknowledged, repeated, told;
+    unsigned outlasted; /* last sessions that ended while a poll was awaited */
 };
 
 static struct model model_memory;
@@ -153,16 +156,29 @@ static bool step(struct model *model)
 
 /* --- clients */
 
+static bool has_session(const struct model *model, unsigned user)
+{
+    for (size_t i = 0; i < CLIENTS; i++)
+        if (model->clients[i].user == user && session_attached(&model->clients[i].session))
+            return true;
+    return false;
+}
+
 /* To be called whenever a client has lost its session. */
 static void has_left(const struct client *client, bool goodbye)
 {
     struct model *model = client->model;
-    for (size_t i = 0; i < CLIENTS; i++)
-        if (model->clients[i].user == client->user && session_attached(&model->clients[i].session))
-            return;
-    int64_t now_ms = model->rig.clock.now_ms;
-    model->absences[client->user] =
-        (struct absence){true, goodbye || client->polls, goodbye ? now_ms : now_ms + GRACE_MS};
+    unsigned user = client->user;
+    int64_t now_ms = model->rig.clock.now_ms, until_ms = goodbye ? now_ms : now_ms + GRACE_MS;
+    bool comes_again = client->polls && !goodbye, poll_is_awaited = now_ms < model->awaited_ms[user];
+    if (has_session(model, user)) {
+        model->awaited_ms[user] = comes_again ? until_ms : model->awaited_ms[user];
+        return;
+    }
+    model->outlasted += poll_is_awaited && !comes_again;
+    if (poll_is_awaited && until_ms < model->awaited_ms[user])
+        until_ms = model->awaited_ms[user];
+    model->absences[user] = (struct absence){true, goodbye || comes_again || poll_is_awaited, until_ms};
 }
 
 static void leave(struct client *client, bool goodbye)
@@ -215,7 +231,7 @@ static void client_event(struct session *session, struct event *event)
     else
         client->excused = event->oldest;
     client->place = event->cursor;
-    if (pick(client->model, 100) == 0)
+    if (pick(client->model, client->polls ? 20 : 100) == 0)
         leave(client, pick(client->model, 3) == 0);
 }
 
@@ -262,8 +278,11 @@ static void client_opened(void *ctx, enum err err, struct user *user)
     bool resume = client->began;
     struct attach attach = {.resume = resume, .since = client->place, .presence_mark = client->mark};
     client->live = client->paused = false;
-    if (hub_attach(&client->session, client->polls ? &poll_ops : &client_ops, user, &attach) == OK)
+    if (hub_attach(&client->session, client->polls ? &poll_ops : &client_ops, user, &attach) == OK) {
         client->model->absences[client->user] = (struct absence){0};
+        if (client->polls)
+            client->model->awaited_ms[client->user] = 0;
+    }
     hub_user_close(user);
 }
 
@@ -479,6 +498,7 @@ static void happen_elsewhere(struct model *model)
     else if (fake_store_pending(store) == 0) {
         fake_store_reset(store, fake_store_head(store), 0);
         memset(model->absences, 0, sizeof(model->absences)); /* nobody is waited for */
+        memset(model->awaited_ms, 0, sizeof(model->awaited_ms));
     }
 }
 
@@ -612,11 +632,9 @@ static struct occupant truth_of(struct model *model, unsigned user)
 {
     struct occupant truth = {{.user = span_of(users[user])}, ROLE_GUEST, false};
     const struct absence *absence = &model->absences[user];
-    bool here = false;
+    bool here = has_session(model, user);
     fake_store_user(model->rig.store, users[user], &truth.presence.available, &truth.presence.show);
     truth.idle = fake_store_user_is_idle(model->rig.store, users[user]);
-    for (size_t i = 0; i < CLIENTS; i++)
-        here = here || (model->clients[i].user == user && session_attached(&model->clients[i].session));
     bool awaits_end = absence->left && model->rig.clock.now_ms < absence->until_ms;
     enum lease lease = here || (awaits_end && absence->awaited) ? LEASE_HELD : awaits_end ? LEASE_IDLE : LEASE_NONE;
     assert_int_equal(fake_store_lease(model->rig.store, users[user]), lease);
@@ -712,7 +730,7 @@ static void model_init(struct model *model, uint64_t seed, const struct setup *s
     for (unsigned i = 0; i < CLIENTS; i++) {
         model->clients[i].model = model;
         model->clients[i].user = i % USERS;
-        model->clients[i].polls = i % 3 == 2;
+        model->clients[i].polls = i % 7 % 2 == 1; /* some beside another client of their user */
     }
 }
 
@@ -745,6 +763,8 @@ static void run(uint64_t seed, const struct setup *setup)
         seen += model->clients[i].place.major > 0;
     assert_true(seen >= CLIENTS / 2 && model->acknowledged > STEPS / 50 && model->repeated > 0 &&
                 model->told > STEPS / 50);
+    bool have_second_clients = !model->has_nodes || model->friends == FRIENDS_EVERYONE; /* see come */
+    assert_true(model->outlasted > 0 || !have_second_clients);
     model_fini(model);
 }
 

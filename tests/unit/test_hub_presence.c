@@ -385,6 +385,198 @@ static void events_keep_what_they_say(void **state)
     hub_rig_fini(&rig);
 }
 
+/* --- a poll that was answered comes again at once: until then its user is there, whatever else they had open */
+
+/* Alice is awaited for `ms` more, and then gone. */
+static void check_awaited(struct rig *rig, const struct user *user, int64_t ms)
+{
+    hub_rig_pass(rig, ms - 1);
+    assert_true(user_presence(user).available);
+    assert_false(user_is_idle(user));
+    assert_int_equal(fake_store_lease(rig->store, "alice"), LEASE_HELD);
+    hub_rig_pass(rig, 1);
+    assert_false(user_presence(user).available || user_is_idle(user));
+    assert_int_equal(fake_store_lease(rig->store, "alice"), LEASE_NONE);
+}
+
+static void an_awaited_poll_outlasts_every_other_session(void **state)
+{
+    (void)state;
+    for (unsigned goodbye = 0; goodbye <= 1; goodbye++) {
+        struct rig rig;
+        hub_rig_init(&rig, FRIENDS_EVERYONE);
+        struct viewer watcher = {0}, desk = {0}, poll = {.polls = true};
+        struct attach attach = {.grace_ms = 3000};
+        viewer_join(&watcher, &rig, "watcher");
+        viewer_join(&poll, &rig, "alice");
+        assert_int_equal(viewer_attach(&desk, &rig, "alice", &attach), OK);
+        struct user *user = hub_rig_open(&rig, "alice");
+        hub_rig_turn(&rig);
+        viewer_skip(&watcher);
+        viewer_leave(&poll);
+        hub_rig_pass(&rig, 1000);
+        (goodbye ? viewer_say_goodbye : viewer_leave)(&desk);
+        assert_false(user_is_idle(user));
+        check_awaited(&rig, user, 9000);
+        assert_shown(&watcher, "[-alice]");
+        hub_user_close(user);
+        viewer_leave(&watcher);
+        hub_rig_fini(&rig);
+    }
+}
+
+static void an_awaited_poll_does_not_shorten_a_longer_grace(void **state)
+{
+    (void)state;
+    struct rig rig;
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
+    struct viewer desk = {0}, poll = {.polls = true};
+    struct attach attach = {.grace_ms = 30000};
+    struct user *user = hub_rig_open(&rig, "alice");
+    viewer_join(&poll, &rig, "alice");
+    assert_int_equal(viewer_attach(&desk, &rig, "alice", &attach), OK);
+    hub_rig_turn(&rig);
+    viewer_leave(&poll);
+    viewer_leave(&desk);
+    check_awaited(&rig, user, 30000);
+    hub_user_close(user);
+    hub_rig_fini(&rig);
+}
+
+static void a_poll_is_awaited_through_what_comes_and_goes_meanwhile(void **state)
+{
+    (void)state;
+    struct rig rig;
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
+    struct viewer watcher = {0}, desk = {0}, poll = {.polls = true};
+    struct user *user = hub_rig_open(&rig, "alice");
+    viewer_join(&watcher, &rig, "watcher");
+    viewer_join(&desk, &rig, "alice");
+    viewer_join(&poll, &rig, "alice");
+    hub_rig_turn(&rig);
+    viewer_skip(&watcher);
+    viewer_leave(&poll);
+    for (unsigned i = 0; i < 3; i++) {
+        hub_rig_pass(&rig, 1000);
+        viewer_say_goodbye(&desk);
+        hub_rig_pass(&rig, 1000);
+        viewer_join(&desk, &rig, "alice");
+    }
+    viewer_leave(&desk);
+    hub_rig_turn(&rig);
+    viewer_join(&desk, &rig, "alice");
+    viewer_say_goodbye(&desk);
+    check_awaited(&rig, user, 4000);
+    assert_shown(&watcher, "[-alice]");
+    hub_user_close(user);
+    viewer_leave(&watcher);
+    hub_rig_fini(&rig);
+}
+
+static void of_several_polls_the_longest_awaited_counts(void **state)
+{
+    (void)state;
+    struct rig rig;
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
+    struct viewer desk = {0}, polls[] = {{.polls = true}, {.polls = true}};
+    struct attach brief = {.grace_ms = 2000};
+    struct user *user = hub_rig_open(&rig, "alice");
+    viewer_join(&desk, &rig, "alice");
+    viewer_join(&polls[0], &rig, "alice");
+    assert_int_equal(viewer_attach(&polls[1], &rig, "alice", &brief), OK);
+    hub_rig_turn(&rig);
+    viewer_leave(&polls[0]);
+    viewer_leave(&polls[1]);
+    viewer_say_goodbye(&desk);
+    check_awaited(&rig, user, 10000);
+    hub_user_close(user);
+    hub_rig_fini(&rig);
+}
+
+static void a_poll_that_has_come_is_not_awaited(void **state)
+{
+    (void)state;
+    struct rig rig;
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
+    struct viewer desk = {0}, poll = {.polls = true};
+    struct user *user = hub_rig_open(&rig, "alice");
+    viewer_join(&desk, &rig, "alice");
+    viewer_join(&poll, &rig, "alice");
+    hub_rig_turn(&rig);
+    viewer_leave(&poll);
+    hub_rig_turn(&rig);
+    viewer_join(&poll, &rig, "alice");
+    hub_rig_turn(&rig);
+    viewer_say_goodbye(&poll); /* it will not come again */
+    viewer_say_goodbye(&desk);
+    hub_rig_turn(&rig);
+    assert_false(user_presence(user).available);
+
+    viewer_join(&desk, &rig, "alice");
+    viewer_join(&poll, &rig, "alice");
+    hub_rig_turn(&rig);
+    viewer_leave(&poll);
+    hub_rig_pass(&rig, 10000); /* nor will this one, it seems */
+    viewer_say_goodbye(&desk);
+    hub_rig_turn(&rig);
+    assert_false(user_presence(user).available);
+    hub_user_close(user);
+    hub_rig_fini(&rig);
+}
+
+static void who_was_awaited_is_not_after_a_reset_of_the_store(void **state)
+{
+    (void)state;
+    struct rig rig;
+    hub_rig_init(&rig, FRIENDS_EVERYONE);
+    struct viewer desk = {0}, poll = {.polls = true};
+    struct user *user = hub_rig_open(&rig, "alice"); /* stays in memory */
+    viewer_join(&desk, &rig, "alice");
+    viewer_join(&poll, &rig, "alice");
+    hub_rig_turn(&rig);
+    viewer_leave(&poll);
+    fake_store_reset(rig.store, fake_store_head(rig.store), 0);
+    hub_rig_turn(&rig);
+    viewer_join(&desk, &rig, "alice");
+    hub_rig_turn(&rig);
+    viewer_say_goodbye(&desk);
+    hub_rig_turn(&rig);
+    assert_false(user_presence(user).available);
+    hub_user_close(user);
+    hub_rig_fini(&rig);
+}
+
+static void no_goodbye_is_told_while_a_poll_is_awaited(void **state)
+{
+    (void)state;
+    struct rig rig;
+    hub_rig_init_node(&rig, FRIENDS_EVERYONE);
+    struct viewer watcher = {0}, desk = {0}, poll = {.polls = true};
+    viewer_join(&watcher, &rig, "watcher");
+    viewer_join(&desk, &rig, "alice");
+    viewer_join(&poll, &rig, "alice");
+    struct user *user = hub_rig_open(&rig, "alice");
+    hub_rig_turn(&rig);
+    fake_store_lease_elsewhere(rig.store, "alice", LEASE_IDLE);
+    hub_rig_turn(&rig);
+    viewer_skip(&watcher);
+    viewer_leave(&poll);
+    viewer_say_goodbye(&desk);
+    hub_rig_pass(&rig, 9999);
+    assert_int_equal(fake_store_lease(rig.store, "alice"), LEASE_HELD);
+    assert_false(user_is_idle(user));
+    assert_shown(&watcher, "");
+    hub_rig_pass(&rig, 1);
+    assert_int_equal(fake_store_lease(rig.store, "alice"), LEASE_NONE);
+    assert_true(user_is_idle(user)); /* no goodbye was told: there they still have their grace */
+    fake_store_lease_elsewhere(rig.store, "alice", LEASE_NONE);
+    hub_rig_turn(&rig);
+    assert_shown(&watcher, "[-alice]");
+    hub_user_close(user);
+    viewer_leave(&watcher);
+    hub_rig_fini(&rig);
+}
+
 /* --- marks: what a poll that comes again and again has seen already */
 
 static void poll(struct rig *rig, struct viewer *viewer, const char *user, int64_t *mark)
@@ -499,6 +691,13 @@ int main(void)
         cmocka_unit_test(a_presence_outlives_its_user_in_memory),
         cmocka_unit_test(unfit_statuses_are_refused),
         cmocka_unit_test(events_keep_what_they_say),
+        cmocka_unit_test(an_awaited_poll_outlasts_every_other_session),
+        cmocka_unit_test(an_awaited_poll_does_not_shorten_a_longer_grace),
+        cmocka_unit_test(a_poll_is_awaited_through_what_comes_and_goes_meanwhile),
+        cmocka_unit_test(of_several_polls_the_longest_awaited_counts),
+        cmocka_unit_test(a_poll_that_has_come_is_not_awaited),
+        cmocka_unit_test(who_was_awaited_is_not_after_a_reset_of_the_store),
+        cmocka_unit_test(no_goodbye_is_told_while_a_poll_is_awaited),
         cmocka_unit_test(a_poll_is_shown_presence_only_when_it_changed),
         cmocka_unit_test(strangers_do_not_move_a_mark),
         cmocka_unit_test(a_mark_of_an_earlier_run_is_old),

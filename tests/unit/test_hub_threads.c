@@ -416,7 +416,8 @@ static void rooms_that_are_not_open_are_for_their_members(void **state)
     assert_int_equal(hub_rig_remove(&rig, "alice", hall, "bob"), OK);
     assert_int_equal(enter(&rig, "bob", hall, &entered), ERR_FORBIDDEN);
     assert_int_equal(hub_rig_remove(&rig, "alice", hall, "alice"), OK);
-    assert_int_equal(enter(&rig, "bob", hall, &entered), OK); /* nobody has it any more */
+    assert_int_equal(enter(&rig, "bob", hall, &entered), ERR_FORBIDDEN); /* what was said there is nobody's now */
+    assert_int_equal(hub_rig_try_room(&rig, "alice", "hall", &again), ERR_FORBIDDEN);
     hub_rig_fini(&rig);
 }
 

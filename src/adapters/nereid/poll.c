@@ -127,7 +127,9 @@ static const struct session_ops poll_session_ops = {
 
 static void poll_gone(void *ctx)
 {
-    poll_fail(ctx, ERR_GONE);
+    struct poll_call *poll = ctx;
+    hub_cut_off(&poll->session);
+    poll_fail(poll, ERR_GONE);
 }
 
 static enum err start_waiting(struct poll_call *poll)

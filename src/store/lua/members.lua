@@ -2,34 +2,54 @@
 -- Coming and going: what stands behind prelude.lua in front of the scripts that need it.
 
 -- --- visits
+--
+-- How many visits a member has is kept once, in one hash for each member of each thread, and goes with it when they are removed
+-- or come in for good. What is kept for each process only says where to look when it dies: a visit that is over is not ended again.
 
 -- What is the same in all names that a process gives its node, one after the other (redis_node.c).
 local function host_of(node)
     return string.sub(node, 1, 18)
 end
 
-local function visiting_at(host)
-    return 'chat:visiting:' .. host
+local function visits_of(thread, user)
+    return 'chat:visits:' .. thread .. ':' .. user
+end
+
+local function visitors_at(host)
+    return 'chat:visitors:' .. host
 end
 
 -- One visit more of a visitor.
 local function begin_visit(thread, user, node)
-    call('HINCRBY', 'chat:visits:' .. thread, user, 1)
-    call('HINCRBY', visiting_at(host_of(node)), thread .. ' ' .. user, 1)
+    local visits, host = visits_of(thread, user), host_of(node)
+    call('HINCRBY', visits, 'all', 1)
+    call('HINCRBY', visits, host, 1)
+    call('SADD', visitors_at(host), thread .. ' ' .. user)
 end
 
--- So many visits at a host are over. Returns how many are left at all; nil for a member for good.
+-- So many visits at a host are over, or as many as there are: what is told late, of visits that are forgotten, ends none at
+-- another host. Returns how many are left at all; nil for a member for good.
 local function end_visits(thread, user, host, count)
-    local place = thread .. ' ' .. user
-    if call('HINCRBY', visiting_at(host), place, -count) <= 0 then
-        call('HDEL', visiting_at(host), place)
+    local visits = visits_of(thread, user)
+    local here = tonumber(call('HGET', visits, host)) or 0
+    if here > 0 then
+        call('HINCRBY', visits, 'all', -math.min(here, count))
     end
-    local visits = tonumber(call('HGET', 'chat:visits:' .. thread, user))
-    local left = visits and math.max(visits - count, 0)
-    if left then
-        call('HSET', 'chat:visits:' .. thread, user, left)
+    if here > count then
+        call('HINCRBY', visits, host, -count)
+    else
+        call('HDEL', visits, host)
+        call('SREM', visitors_at(host), thread .. ' ' .. user)
     end
-    return left
+    return tonumber(call('HGET', visits, 'all'))
+end
+
+-- Who is removed, or a member for good from now on, has no visits.
+local function forget_visits(thread, user)
+    for _, host in ipairs(call('HKEYS', visits_of(thread, user))) do
+        call('SREM', visitors_at(host), thread .. ' ' .. user)
+    end
+    call('DEL', visits_of(thread, user))
 end
 
 -- Visits at a process that has died, some at a time: its visitors stay until the next visit of theirs is over.
@@ -41,18 +61,16 @@ local function end_visits_of_dead(node, batch)
             return false
         end
     end
-    local places = call('HKEYS', visiting_at(host))
-    for i = 1, math.min(batch, #places) do
-        local count = tonumber(call('HGET', visiting_at(host), places[i])) or 1
-        end_visits(string.sub(places[i], 1, 36), string.sub(places[i], 38), host, count)
+    for _, place in ipairs(call('SRANDMEMBER', visitors_at(host), batch)) do
+        end_visits(string.sub(place, 1, 36), string.sub(place, 38), host, math.huge)
     end
-    return #places > batch
+    return call('SCARD', visitors_at(host)) > 0
 end
 
 -- --- members
 
--- Brings a user into a thread; with `visit`, the node where they visit it, for that visit only. Where `members_only`, nobody new
--- but into an empty one. Nil, or the word of an error.
+-- Brings a user into a thread; with `visit`, the node where they visit it, for that visit only. Where `members_only`, nobody new,
+-- also when everybody has left. Nil, or the word of an error.
 local function join(thread, user, members_max, members_only, visit)
     if not read_user(user) then
         return 'no_user'
@@ -60,16 +78,16 @@ local function join(thread, user, members_max, members_only, visit)
     local members = 'chat:members:' .. thread
     if call('HEXISTS', members, user) == 1 then
         if not visit then
-            call('HDEL', 'chat:visits:' .. thread, user)
-        elseif call('HEXISTS', 'chat:visits:' .. thread, user) == 1 then
+            forget_visits(thread, user)
+        elseif call('EXISTS', visits_of(thread, user)) == 1 then
             begin_visit(thread, user, visit)
         end
         return nil
     end
-    local count = call('HLEN', members)
-    if members_only and count > 0 then
+    if members_only then
         return 'forbidden'
     end
+    local count = call('HLEN', members)
     if count >= tonumber(members_max) then
         return 'too_many_members'
     end
@@ -87,7 +105,7 @@ local function leave(thread, user)
     if call('HDEL', 'chat:members:' .. thread, user) == 0 then
         return false
     end
-    call('HDEL', 'chat:visits:' .. thread, user)
+    forget_visits(thread, user)
     call('ZREM', 'chat:threads:' .. user, thread)
     local members = read_members(thread)
     local owned = false
