@@ -211,6 +211,7 @@ static struct talker *make_talker(struct parts *parts)
         .json_depth = options->limits.json_depth,
         .connect_ms = options->talker.connect_time_ms,
         .silence_ms = options->talker.silence_ms,
+        .pending = options->talker.pending,
         .idle_grace_ms = options->talker.idle_grace_ms,
     };
     return talker_new(&talker, parts->hub, parts->auth, parts->loop, parts->conns);

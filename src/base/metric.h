@@ -52,6 +52,7 @@
     ROW(METRIC_LIMIT_SOCKETIO_CONNECT, COUNTER, "nereidd_limit_hits_total", "limit=\"socketio_connect_timeout\"", "")  \
     ROW(METRIC_LIMIT_TALKER_LINE, COUNTER, "nereidd_limit_hits_total", "limit=\"talker_max_line\"", "")                \
     ROW(METRIC_LIMIT_TALKER_CONNECT, COUNTER, "nereidd_limit_hits_total", "limit=\"talker_connect_time\"", "")         \
+    ROW(METRIC_LIMIT_TALKER_PENDING, COUNTER, "nereidd_limit_hits_total", "limit=\"talker_pending\"", "")              \
     ROW(METRIC_LIMIT_TALKER_SILENCE, COUNTER, "nereidd_limit_hits_total", "limit=\"talker_silence\"", "")              \
     ROW(METRIC_LIMIT_HANDSHAKE_TIME, COUNTER, "nereidd_limit_hits_total", "limit=\"tls_handshake_time\"", "")          \
     ROW(METRIC_LIMIT_HANDSHAKE_RATE, COUNTER, "nereidd_limit_hits_total", "limit=\"handshake_rate\"", "")              \

@@ -16,7 +16,7 @@
 
 static const struct sockaddr nobody = {.sa_family = AF_UNIX};
 
-enum { LINE_BYTES = 4096, LONG_MS = 3600 * 1000, GRACE_MS = 5000, ROUNDS = 6, TEXT_MAX = 1024 };
+enum { LINE_BYTES = 4096, LONG_MS = 3600 * 1000, GRACE_MS = 5000, ROUNDS = 6, PENDING = 8, TEXT_MAX = 1024 };
 
 struct talker_options talker_rig_options(void)
 {
@@ -26,6 +26,7 @@ struct talker_options talker_rig_options(void)
         .connect_ms = LONG_MS,
         .silence_ms = LONG_MS,
         .idle_grace_ms = GRACE_MS,
+        .pending = PENDING,
     };
 }
 

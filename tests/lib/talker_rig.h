@@ -36,7 +36,7 @@ struct guest {
     bool eof;
 };
 
-/* Lines of 4 KiB, no deadline that matters, a grace of 5 s. */
+/* Lines of 4 KiB, no deadline that matters, a grace of 5 s, 8 messages that may wait for the store. */
 struct talker_options talker_rig_options(void);
 
 /* Null options are these. */

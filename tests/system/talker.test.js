@@ -832,6 +832,20 @@ describe('coming back', { concurrency: 4 }, () => {
   });
 });
 
+test('a room that nobody was let into is forgotten', async (t) => {
+  const gateway = await startGateway(t, { 'limits.sessions_per_user': 1 });
+  const alice = gateway.person('alice');
+  const token = await alice.token();
+  await Talker.enter(gateway, 'hall', token);
+  for (let i = 0; i < 5; i++) {
+    const refused = await Talker.open(gateway);
+    refused.say({ type: 'connect', room: `room ${i}`, token });
+    await refused.isRefused(/too many sessions/);
+  }
+  const roomsInMemory = async () => (await gateway.metrics()).samples.get('nereidd_threads');
+  await waitFor(async () => (await roomsInMemory()) === 1, 'only one room is left in memory');
+});
+
 describe('silence', { concurrency: 4 }, () => {
   test('of talker.silence is a broken connection; any event resets it, an empty line does not', async (t) => {
     const gateway = await startGateway(t, { 'talker.silence': '1s' });

@@ -391,6 +391,41 @@ static void messages_that_are_refused_are_told(void **state)
     leave_all(&rig);
 }
 
+static void the_store_is_waited_for_with_a_few_messages_only(void **state)
+{
+    (void)state;
+    struct talker_rig rig;
+    unsigned pending = talker_rig_options().pending;
+    int64_t hits = metric_value(METRIC_LIMIT_TALKER_PENDING);
+    open_two(&rig);
+    for (unsigned i = 0; i < pending + 1; i++)
+        guest_say(&alice, "{\"type\":\"message\",\"content\":\"x\",\"to\":\"bob\"}");
+    talker_rig_poll(&rig);
+    assert_heard(&alice, "error(the message was not sent: wait for those before it)");
+    assert_int_equal(metric_value(METRIC_LIMIT_TALKER_PENDING), hits + 1);
+    assert_int_equal(fake_store_pending(rig.hub.store), pending);
+    talker_rig_turn(&rig);
+    assert_heard(&bob, "alice>x alice>x alice>x alice>x alice>x alice>x alice>x alice>x");
+    guest_say(&alice, "{\"type\":\"message\",\"content\":\"again\"}");
+    talker_rig_turn(&rig);
+    assert_heard(&bob, "alice:again");
+    leave_all(&rig);
+}
+
+static void a_private_message_that_is_refused_asks_nothing_of_the_store(void **state)
+{
+    (void)state;
+    struct talker_rig rig;
+    char text[220];
+    open_two(&rig);
+    (void)snprintf(text, sizeof(text), "{\"type\":\"message\",\"to\":\"bob\",\"content\":\"%0120d\"}", 0);
+    guest_say(&alice, text);
+    talker_rig_poll(&rig);
+    assert_int_equal(fake_store_pending(rig.hub.store), 0);
+    assert_heard(&alice, "error(the message was not sent: it is too long)");
+    leave_all(&rig);
+}
+
 /* --- deadlines */
 
 static void pass_ms(struct talker_rig *rig, int64_t ms)
@@ -442,6 +477,8 @@ int main(void)
         cmocka_unit_test(failures_of_the_store_are_told),
         cmocka_unit_test(a_reset_of_the_store_ends_the_room_and_the_next_one_begins),
         cmocka_unit_test(messages_that_are_refused_are_told),
+        cmocka_unit_test(the_store_is_waited_for_with_a_few_messages_only),
+        cmocka_unit_test(a_private_message_that_is_refused_asks_nothing_of_the_store),
         cmocka_unit_test(silence_and_slow_connecting_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

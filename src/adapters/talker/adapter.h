@@ -67,6 +67,7 @@ struct talk {
     struct person *person;              /* who it is there */
     struct talk *room_next, *room_prev; /* of the room */
     struct saying *sayings;             /* what it said that is not answered yet */
+    unsigned saying_count;
     int64_t heard_ms;
     bool visits; /* has entered its thread, and not left it yet */
     uint8_t state;

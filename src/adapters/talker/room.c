@@ -327,6 +327,8 @@ static void let_in(struct room *room)
         welcome(room, joining, users);
     }
     blob_unref(users);
+    if (!room->talks && !room->waiting)
+        be_due(room); /* nobody could be let in */
 }
 
 /* --- the watch */

@@ -3,8 +3,10 @@
  * Messages to the store.
  *
  * One for the room is a message of its thread. One for somebody is a message of the thread of the two, which is found
- * or made first. What comes of it comes back as everybody's event; only a refusal is told to the connection, if it is
- * still there.
+ * or made first, once it is clear that the message may be sent. What comes of it comes back as everybody's event; only a
+ * refusal is told to the connection, if it is still there.
+ *
+ * What is under way costs memory until the store has answered, so a connection has a bounded number of it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,8 +27,10 @@ struct saying {
 
 static void saying_end(struct saying *saying)
 {
-    if (saying->talk)
+    if (saying->talk) {
         DL_DELETE(saying->talk->sayings, saying);
+        saying->talk->saying_count--;
+    }
     free(saying);
 }
 
@@ -64,10 +68,9 @@ static void saying_stored(void *ctx, enum err err, const struct append_result *r
 static void send_to(struct saying *saying, struct id thread)
 {
     struct message_fields fields = {.thread = thread, .sender = saying->sender, .text = saying->content};
-    struct refusal refusal = {0};
-    enum err err = hub_send(saying->hub, &fields, saying_stored, saying, &refusal);
+    enum err err = hub_send_checked(saying->hub, &fields, saying_stored, saying);
     if (err)
-        saying_refused(saying, err, refusal.retry_s);
+        saying_refused(saying, err, 0);
 }
 
 static void thread_opened(void *ctx, enum err err, const struct thread_record *thread)
@@ -102,14 +105,36 @@ static struct saying *saying_new(struct talk *talk, struct span content)
     saying->sender = (struct span){saying->text, sender.len};
     saying->content = (struct span){saying->text + sender.len, content.len};
     DL_APPEND(talk->sayings, saying);
+    talk->saying_count++;
     return saying;
+}
+
+/* On error *ret_retry_s may say when to try again. */
+static enum err check(const struct saying *saying, unsigned *ret_retry_s)
+{
+    struct message_fields fields = {.sender = saying->sender, .text = saying->content};
+    struct refusal refusal = {0};
+    enum err err = hub_send_check(saying->hub, &fields, &refusal);
+    *ret_retry_s = refusal.retry_s;
+    return err;
 }
 
 void talk_say(struct talk *talk, struct span content, const struct person *to)
 {
+    if (talk->saying_count >= talk->talker->options.pending) {
+        metric_add(METRIC_LIMIT_TALKER_PENDING, 1);
+        talk_tell_error(talk, SPAN_LITERAL("the message was not sent: wait for those before it"));
+        return;
+    }
     struct saying *saying = saying_new(talk, content);
-    if (!saying)
+    if (!saying) {
         talk_tell_error(talk, SPAN_LITERAL("the message was not sent: out of memory"));
+        return;
+    }
+    unsigned retry_s;
+    enum err err = check(saying, &retry_s);
+    if (err)
+        saying_refused(saying, err, retry_s);
     else if (to)
         send_privately(saying, to);
     else

@@ -228,12 +228,19 @@ enum err talk_attach(struct talk *talk, struct user *user, const struct attach *
 
 /* --- deadlines */
 
+/* A client that pings just as often as it has to is given the time that a ping takes. */
+static int64_t patience_ms(const struct talk *talk)
+{
+    enum { PATIENCE_MAX_MS = 500, PART = 10 };
+    int64_t silence_ms = talk->talker->options.silence_ms;
+    return silence_ms + (silence_ms < PATIENCE_MAX_MS * PART ? silence_ms / PART : PATIENCE_MAX_MS);
+}
+
 /* One that has said something since the timer was set is only looked at again: no timer is touched per message. */
 static void check_silence(struct talk *talk)
 {
-    int64_t silence_ms = talk->talker->options.silence_ms;
-    if (loop_now_ms(talk->talker->loop) - talk->heard_ms < silence_ms) {
-        timer_set(timers_of(talk), &talk->deadline, talk->heard_ms + silence_ms);
+    if (loop_now_ms(talk->talker->loop) - talk->heard_ms < patience_ms(talk)) {
+        timer_set(timers_of(talk), &talk->deadline, talk->heard_ms + patience_ms(talk));
         return;
     }
     metric_add(METRIC_LIMIT_TALKER_SILENCE, 1);
@@ -258,7 +265,7 @@ void talk_begin(struct talk *talk, struct room *room, struct person *person)
     talk->room = room;
     talk->person = person;
     talk->heard_ms = loop_now_ms(talk->talker->loop);
-    timer_set(timers_of(talk), &talk->deadline, talk->heard_ms + talk->talker->options.silence_ms);
+    timer_set(timers_of(talk), &talk->deadline, talk->heard_ms + patience_ms(talk));
 }
 
 /* --- the socket */

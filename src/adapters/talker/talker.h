@@ -21,6 +21,7 @@ struct talker_options {
     unsigned json_depth;   /* how deep it may be nested */
     int64_t connect_ms;    /* from accept to `connect` */
     int64_t silence_ms;    /* without a value from the client: the connection counts as broken */
+    unsigned pending;      /* how many of its messages may wait for the store; at least 1 */
     int64_t idle_grace_ms; /* from a broken connection to `leave`; 0: at once */
 };
 
