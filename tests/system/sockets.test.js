@@ -8,12 +8,14 @@ import { startWithIssuer } from './lib/issuer.js';
 import { startNodes } from './lib/nodes.js';
 import { startRedis } from './lib/redis.js';
 import { connect, matrix } from './lib/socketio.js';
+import { Talker } from './lib/talker.js';
 import { waitFor } from './lib/wait.js';
 
 const atRoot = (gateway, options) => connect(gateway, { transport: 'websocket', ...options });
 
 const joined = (name) => ({ from: 'Server', message: `${name} has joined the chat` });
 const left = (name) => ({ from: 'Server', message: `${name} left the chat` });
+const notInRoom = { from: 'Server', message: 'you are no longer in this room' };
 
 // The next message that this client hears.
 async function hears(client, expected) {
@@ -124,6 +126,114 @@ describe('a room', { concurrency: 4 }, () => {
     const text = '<b>é\u2028😀"\n</b>';
     await alice.ask('message', { message: text });
     await hears(bob, { from: 'alice', message: text });
+  });
+});
+
+// Takes somebody out of a room that `owner` has made.
+async function remove(owner, room, user) {
+  await owner.ask('DELETE', `/threads/${room}/members/${user}`);
+}
+
+describe('whoever is removed from the room', { concurrency: 4 }, () => {
+  const texts = (client) => client.all('message').map(([{ message }]) => message);
+
+  for (const { name, ...options } of matrix(['0.9', '4'])) {
+    test(`hears so, and nothing more: ${name}`, async (t) => {
+      const gateway = await startGateway(t);
+      const [alice] = await gateway.people('alice', 'bob');
+      const lobby = await alice.room('lobby');
+      const stays = await register(gateway, 'carol', options);
+      const bob = await register(gateway, 'bob', options);
+      await hears(stays, joined('bob'));
+      await remove(alice, lobby, 'bob');
+      await hears(bob, notInRoom);
+      await bob.disconnects();
+      await hears(stays, left('bob'));
+      await register(gateway, 'dave');
+      assert.deepEqual(texts(bob), [joined('bob').message, notInRoom.message]);
+      await register(gateway, 'bob', options);
+      for (const who of ['dave', 'bob']) await hears(stays, joined(who));
+    });
+  }
+
+  test('is out on each connection, and others are not', async (t) => {
+    const { gateway, issuer } = await startWithIssuer(t, { 'sockets.guests': 'yes' });
+    const owner = issuer.person(gateway, 'owner');
+    const lobby = await owner.room('lobby');
+    const token = issuer.token('alice', 600, { name: 'Alice Smith' });
+    const removed = [];
+    for (const name of ['alice', 'Alice Smith']) removed.push(await register(gateway, name, { auth: { token } }));
+    const guest = await register(gateway, 'bob');
+    await remove(owner, lobby, 'alice');
+    for (const client of removed) await client.event('message', ({ message }) => message === notInRoom.message);
+    for (const name of ['alice', 'Alice Smith'])
+      await guest.event('message', ({ message }) => message === left(name).message);
+    assert.deepEqual(await guest.ask('message', 'still here'), [true]);
+    await remove(owner, lobby, 'guest:bob');
+    await hears(guest, notInRoom);
+    await waitFor(() => tries(gateway, 'bob'), 'the name is free');
+    await waitFor(() => tries(gateway, 'Alice Smith', { auth: { token } }), 'this one too');
+  });
+
+  test('and has come back, stays when the old connection ends', async (t) => {
+    const gateway = await startGateway(t);
+    const [alice, bob] = await gateway.people('alice', 'bob');
+    const lobby = await alice.room('lobby');
+    const stays = await Talker.as(alice, 'lobby');
+    const old = await register(gateway, 'bob');
+    await remove(alice, lobby, 'bob');
+    const back = await Talker.as(bob, 'lobby');
+    await old.disconnects();
+    old.close();
+    await waitFor(() => tries(gateway, 'carol'), 'all that came before is done');
+    stays.message('still there?');
+    await back.hears('still there?');
+    back.message('yes');
+    await stays.hears('yes');
+    assert.equal(back.events.ended, false);
+  });
+
+  test('while being let in, is either in or out', async (t) => {
+    const gateway = await startGateway(t);
+    const [alice] = await gateway.people('alice', 'bob');
+    const lobby = await alice.room('lobby');
+    const isMember = async () => {
+      const { threads } = await alice.ask('GET', '/threads');
+      return threads[0].members.some(({ id }) => id === 'bob');
+    };
+    for (let i = 0; i < 20; i++) {
+      const bob = await atRoot(gateway);
+      let answer;
+      const asked = bob.ask('register', 'bob').then(([yes]) => (answer = yes));
+      while (answer === undefined) await alice.delete(`/threads/${lobby}/members/bob`);
+      await asked;
+      if (await isMember()) assert.deepEqual([answer, await bob.ask('message', 'I am in')], [true, [true]]);
+      else if (answer) await bob.event('message', ({ message }) => message === notInRoom.message);
+      bob.close();
+      await waitFor(() => tries(gateway, 'bob'), 'the name is free');
+    }
+  });
+
+  test('is looked for only while somebody is registered', async (t) => {
+    const gateway = await startGateway(t);
+    const [alice] = await gateway.people('alice', 'bob');
+    const lobby = await alice.room('lobby');
+    const stream = await alice.stream(); // keeps the room in memory
+    const watches = async () => {
+      const { threads } = JSON.parse((await gateway.admin('/threads')).body);
+      return threads.find(({ id }) => id === lobby).watches;
+    };
+    for (let i = 0; i < 3; i++) {
+      assert.equal(await watches(), 0);
+      const [bob, carol] = [await register(gateway, 'bob'), await register(gateway, 'carol')];
+      assert.equal(await watches(), 1);
+      await remove(alice, lobby, 'bob');
+      await bob.disconnects();
+      assert.equal(await watches(), 1);
+      carol.close();
+      await waitFor(async () => (await watches()) === 0, 'nobody looks');
+    }
+    stream.close();
   });
 });
 
@@ -357,6 +467,27 @@ describe('with many nodes', { concurrency: 2 }, () => {
     await hears(again, left('bob'));
   });
 
+  test('who is removed on one is told on another', async (t) => {
+    const redis = await startRedis(t);
+    const [first, second] = await startNodes(t, redis, 2);
+    const [owner, dave] = await first.people('owner', 'dave');
+    const lobby = await owner.room('lobby');
+    await dave.room('lobby');
+    const alice = await register(first, 'alice');
+    const old = await register(second, 'dave');
+    await hears(alice, joined('dave'));
+    await remove(owner, lobby, 'dave');
+    const back = await Talker.as(dave, 'lobby');
+    await hears(old, notInRoom);
+    await old.disconnects();
+    await hears(alice, left('dave'));
+    await register(second, 'bob');
+    await alice.ask('message', 'all still here?');
+    await back.hears('all still here?');
+    assert.equal(back.events.ended, false);
+    assert.equal(await tries(first, 'dave'), true, 'the name is free');
+  });
+
   test('names go with the node that had them', async (t) => {
     const redis = await startRedis(t);
     const [first, second] = await startNodes(t, redis, 2);
@@ -395,6 +526,26 @@ describe('who comes back in time', { concurrency: 2 }, () => {
     assert.deepEqual(await alice.ask('message', { message: 'I am back' }), [true]);
     await learns(bob, { from: 'alice', message: 'I am back' });
     assert.equal(alice.all('message').filter(([{ from }]) => from === 'bob').length, 2);
+  });
+
+  test('but was removed meanwhile, is told so', async (t) => {
+    const gateway = await startGateway(t, { 'socketio.recovery': 'yes' });
+    const [carol] = await gateway.people('carol', 'alice');
+    const lobby = await carol.room('lobby');
+    const bob = await register(gateway, 'bob');
+    const alice = await register(gateway, 'alice');
+    await learns(bob, joined('alice'));
+    alice.cut();
+    await learns(bob, left('alice'));
+    await remove(carol, lobby, 'alice');
+    await waitFor(() => tries(gateway, 'alice'), 'the name is free');
+    alice.socket.connect();
+    await learns(alice, notInRoom);
+    assert.ok(alice.states.items.length >= 2 && alice.socket.recovered === true, 'it is the same socket');
+    await waitFor(() => !alice.socket.connected, 'it is disconnected');
+    bob.emit('message', { message: 'among ourselves' });
+    assert.deepEqual(await bob.ask('message', { message: 'and done' }), [true]);
+    assert.equal(alice.all('message').filter(([{ from }]) => from === 'bob').length, 0);
   });
 
   test('not in time, has lost it', async (t) => {

@@ -7,11 +7,13 @@
  *     "<name> has joined the chat" ─> all
  *     message {from, message} ─> the room's thread in the core ─> message {from, message} ─> all others
  *     it is over ─> out of the room ─> "<name> left the chat", and the name is free
+ *     out of the room by others' doing ─> it is over
  *
  * Who has an identity registers under its id or display name. Others are guests, where guests are wanted: under demo
  * the name is the user; elsewhere the user is `guest:<name>`, and the name nobody's that is known. To be registered is
  * to visit the room's thread: whoever was no member before is none after, so that it does not fill up with those who
- * left.
+ * left. The thread is watched while anybody is registered: who is no member any more has been removed, and is not
+ * registered any more either. Their visit ended with that; to end it once more could end a newer one.
  *
  * What the server says goes to the Socket.IO room `sockets:<room>` of all nodes; what people say comes from the core.
  */
@@ -29,14 +31,20 @@
 
 static const char root_nsp[] = "/";
 static const char guest_prefix[] = "guest:";
+static const char not_in_room[] = "you are no longer in this room";
+
+/* How long to wait before the room is watched again, where it could not be. */
+enum { WATCH_AGAIN_MS = 1000 };
 
 /* Of a socket. */
 struct chatter {
-    char *shown;            /* owned; a token from the handshake, or null */
-    struct seat *seat;      /* owned; null: not registered */
-    struct name *name;      /* held; null: not registered */
-    struct saying *sayings; /* under way */
+    struct chatter *next, *prev; /* of those who are registered */
+    char *shown;                 /* owned; a token from the handshake, or null */
+    struct seat *seat;           /* owned; null: never registered */
+    struct name *name;           /* held; null: not registered */
+    struct saying *sayings;      /* under way */
     bool registering;
+    bool removed; /* was registered until others took them out of the room */
 };
 
 /* A message on its way to the store. */
@@ -60,8 +68,14 @@ struct farewell {
 
 /* Of the adapter. */
 struct chat {
+    struct socketio *adapter;
     struct names *names;
     struct echo message;
+    struct chatter *registered; /* connected, or waiting to come back */
+    struct thread_watch watch;  /* of `thread` */
+    bool watching;              /* as long as anybody is registered, if it can be had */
+    bool vanished;              /* the watch ended because there is no such thread */
+    struct timer watch_again;
     struct farewell *farewells;
     struct id thread;
     struct span room; /* of Socket.IO; owned */
@@ -183,22 +197,128 @@ static void tell_other_nodes(struct socketio *adapter, const struct chatter *cha
     emission_unref(emission);
 }
 
+static void watch_end(struct chat *chat)
+{
+    chat->watching = false;
+    hub_unwatch(&chat->watch);
+    timer_clear(loop_timers(chat->adapter->loop), &chat->watch_again);
+}
+
+/* They are registered no longer. The name is free with the farewell; null: no memory for that, the name is free. */
+static struct farewell *unregister(struct chat *chat, struct chatter *chatter, bool silent)
+{
+    struct farewell *farewell = farewell_new(chat->adapter, name_text(chatter->name));
+    if (farewell) {
+        farewell->silent = silent;
+        farewell->name = chatter->name;
+    } else {
+        names_release(chat->names, chatter->name);
+    }
+    chatter->name = NULL;
+    DL_DELETE(chat->registered, chatter);
+    if (!chat->registered)
+        watch_end(chat);
+    return farewell;
+}
+
 /* For good. `silent`: it has been told. Without memory it is not told, and they stay in the thread. */
 static void leave(struct socketio *adapter, struct chatter *chatter, bool silent)
 {
     struct chat *chat = chat_of(adapter);
-    struct farewell *farewell = farewell_new(adapter, name_text(chatter->name));
-    if (!farewell) {
-        names_release(chat->names, chatter->name);
-        chatter->name = NULL;
-        return;
-    }
-    struct span user = chatter->seat->who.user;
-    farewell->silent = silent;
-    farewell->name = chatter->name;
-    chatter->name = NULL;
-    if (hub_visit_end(adapter->hub, chat->thread, user, false, is_out, farewell) != OK)
+    struct farewell *farewell = unregister(chat, chatter, silent);
+    if (farewell && hub_visit_end(adapter->hub, chat->thread, chatter->seat->who.user, false, is_out, farewell) != OK)
         farewell_soon(farewell);
+}
+
+/* --- who is removed by others */
+
+/* There is no word for it in the protocol but one of the server's. */
+static void send_away(struct socket *socket, const char *sentence)
+{
+    struct emission *emission = server_message((struct span){0}, sentence);
+    if (emission)
+        socket_emit(socket, emission);
+    emission_unref(emission);
+    socket_disconnect(socket, false);
+}
+
+/* Who waits to come back is told then, and has been said goodbye to. */
+static void be_removed(struct chat *chat, struct chatter *chatter)
+{
+    bool waits = !socket_is_connected(socket_of_state(chatter));
+    struct farewell *farewell = unregister(chat, chatter, waits);
+    if (farewell)
+        farewell_soon(farewell);
+    chatter->removed = true;
+    seat_close(chatter->seat);
+}
+
+static bool is_member(const struct chat *chat, const struct chatter *chatter)
+{
+    struct occupant occupant;
+    return hub_occupant(&chat->watch, chatter->seat->who.user, &occupant);
+}
+
+/* Telling one may be the end of others, so first all are found. Those who are not connected may be about to be freed:
+ * only the others may be held. */
+static void remove_gone(struct chat *chat)
+{
+    struct chatter *chatter, *next, *gone = NULL;
+    DL_FOREACH_SAFE (chat->registered, chatter, next) {
+        if (is_member(chat, chatter))
+            continue;
+        be_removed(chat, chatter);
+        if (!socket_is_connected(socket_of_state(chatter)))
+            continue;
+        socket_ref(socket_of_state(chatter));
+        LL_PREPEND(gone, chatter);
+    }
+    while (gone) {
+        struct socket *socket = socket_of_state(gone);
+        gone = gone->next;
+        socket_leave(socket, chat->room);
+        send_away(socket, not_in_room);
+        socket_unref(socket);
+    }
+}
+
+static void room_changed(struct thread_watch *watch)
+{
+    remove_gone(container_of(watch, struct chat, watch));
+}
+
+/* The store was reset, or there was no memory. */
+static void room_ended(struct thread_watch *watch, enum err why)
+{
+    struct chat *chat = container_of(watch, struct chat, watch);
+    struct loop *loop = chat->adapter->loop;
+    chat->watching = false;
+    chat->vanished = why == ERR_NO_THREAD;
+    if (why != ERR_SHUTTING_DOWN)
+        timer_set(loop_timers(loop), &chat->watch_again, loop_now_ms(loop) + (chat->vanished ? 0 : WATCH_AGAIN_MS));
+}
+
+static const struct thread_watch_ops room_watch_ops = {.changed = room_changed, .ended = room_ended};
+
+/* Tells, too, of what has changed before. */
+static void watch_begin(struct chat *chat)
+{
+    struct loop *loop = chat->adapter->loop;
+    if (chat->watching || !chat->registered)
+        return;
+    enum err err = hub_watch(chat->adapter->hub, &chat->watch, &room_watch_ops, chat->thread);
+    chat->watching = !err;
+    chat->vanished = false;
+    if (err && err != ERR_SHUTTING_DOWN)
+        timer_set(loop_timers(loop), &chat->watch_again, loop_now_ms(loop) + WATCH_AGAIN_MS);
+}
+
+static void watch_again(struct timer *timer)
+{
+    struct chat *chat = container_of(timer, struct chat, watch_again);
+    if (chat->vanished)
+        remove_gone(chat); /* nobody is in it */
+    watch_begin(chat);
 }
 
 /* --- what people say */
@@ -239,23 +359,17 @@ static void seat_got_event(struct seat *seat, struct event *event)
     seat_show(seat, echo_of(&chat->message, event, root_nsp, "message", write_said, NULL));
 }
 
-/* There is no word for it in the protocol but one of the server's. What passes by itself ends the connection, so that
- * the client tries again; while shutting down all connections are about to end. */
+/* What passes by itself ends the connection, so that the client tries again; while shutting down all connections are
+ * about to end. */
 static void seat_ended(struct seat *seat, enum err why)
 {
     struct socket *socket = seat->socket;
     if (why == ERR_SHUTTING_DOWN)
         return;
-    if (app_is_passing(why)) {
+    if (app_is_passing(why))
         socket_drop(socket);
-        return;
-    }
-    const char *sentence = why == ERR_UNAUTHORIZED ? "the login has expired" : err_sentence(why);
-    struct emission *emission = server_message((struct span){0}, sentence);
-    if (emission)
-        socket_emit(socket, emission);
-    emission_unref(emission);
-    socket_disconnect(socket, false);
+    else
+        send_away(socket, why == ERR_UNAUTHORIZED ? "the login has expired" : err_sentence(why));
 }
 
 static const struct seat_ops chat_seat_ops = {.event = seat_got_event, .ended = seat_ended};
@@ -344,6 +458,7 @@ static void register_end(struct registering *asked, enum err err)
     struct socket *socket = asked->socket;
     struct chatter *chatter = socket_state(socket, &app_sockets);
     struct socketio *adapter = socket_adapter(socket);
+    struct chat *chat = chat_of(adapter);
     chatter->registering = false;
     if (err) {
         take_back(asked);
@@ -351,6 +466,8 @@ static void register_end(struct registering *asked, enum err err)
     } else {
         chatter->seat = asked->seat;
         chatter->name = asked->name;
+        DL_APPEND(chat->registered, chatter);
+        watch_begin(chat);
         messaging_excuse(socket);
         answer(socket, asked->ack, true);
         say_to_all(adapter, server_message(name_text(asked->name), " has joined the chat"));
@@ -376,14 +493,28 @@ static void sweep(struct socketio *adapter, const struct thread_record *thread)
     }
 }
 
+/* Who has entered may have been removed again before that is answered; then the visit is over. Memory is behind the
+ * answer only while the store is away. */
+static enum err check_entered(struct registering *asked)
+{
+    const char *reason;
+    const struct socketio *adapter = socket_adapter(asked->socket);
+    if (!socket_is_connected(asked->socket) || !seat_is_open(asked->seat))
+        return ERR_GONE;
+    if (hub_is_member(asked->seat->session.user, chat_of(adapter)->thread))
+        return OK;
+    asked->entered = !hub_ready(adapter->hub, &reason);
+    return asked->entered ? ERR_STORE : ERR_GONE;
+}
+
 static void room_was_entered(void *ctx, enum err err, const struct thread_record *thread)
 {
     struct registering *asked = ctx;
     asked->entered = !err;
     if (!err)
         sweep(socket_adapter(asked->socket), thread);
-    if (!err && (!socket_is_connected(asked->socket) || !seat_is_open(asked->seat)))
-        err = ERR_GONE;
+    if (!err)
+        err = check_entered(asked);
     if (!err)
         err = socket_join(asked->socket, chat_of(socket_adapter(asked->socket))->room);
     register_end(asked, err);
@@ -552,8 +683,11 @@ static void disconnected(struct socket *socket, void *state, const char *reason)
 static void recovered(struct socket *socket, void *state)
 {
     const struct chatter *chatter = state;
+    if (chatter->removed)
+        send_away(socket, not_in_room);
     if (!chatter->name)
         return;
+    watch_begin(chat_of(socket_adapter(socket)));
     seat_reopen(chatter->seat);
     if (socket_is_connected(socket))
         say_to_all(socket_adapter(socket), server_message(name_text(chatter->name), " has joined the chat"));
@@ -578,6 +712,7 @@ static enum err start(struct socketio *adapter, void *shared)
 {
     struct chat *chat = shared;
     struct buf room = BUF_INIT;
+    chat->adapter = adapter;
     buf_add_text(&room, "sockets:");
     buf_add_text(&room, adapter->options.sockets_room);
     size_t len = room.len;
@@ -585,16 +720,18 @@ static enum err start(struct socketio *adapter, void *shared)
     chat->room = (struct span){text, len};
     chat->thread = hub_room_id(span_of(adapter->options.sockets_room));
     chat->names = names_new(adapter->bus, adapter->options.redis_prefix, adapter->options.sockets_room, adapter->loop);
-    if (text && chat->names)
+    if (text && chat->names && timer_init(loop_timers(adapter->loop), &chat->watch_again, watch_again) == OK)
         return OK;
     names_free(chat->names);
     free(text);
     return ERR_NO_MEMORY;
 }
 
-static void stop(struct socketio *adapter unused_arg, void *shared)
+static void stop(struct socketio *adapter, void *shared)
 {
     struct chat *chat = shared;
+    watch_end(chat);
+    timer_fini(loop_timers(adapter->loop), &chat->watch_again);
     while (chat->farewells)
         farewell_end(chat->farewells);
     echo_fini(&chat->message);

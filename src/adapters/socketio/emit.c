@@ -251,11 +251,18 @@ static void fail(struct request *req, const struct emitting *emitting, enum err 
     }
 }
 
+/* Services may know us by any name, and have no origin. A page is only believed to be of here if it came by address. */
+static bool is_foreign_page(const struct request *req)
+{
+    enum request_origin origin = request_origin(req);
+    return origin == REQUEST_ORIGIN_FOREIGN || (origin != REQUEST_ORIGIN_NONE && !request_is_by_address(req));
+}
+
 static void handle_emit(void *ctx, struct request *req)
 {
     struct emitting emitting = {.adapter = ctx, .text = request_body(req)};
     size_t count = 0;
-    enum err err = request_origin(req) == REQUEST_ORIGIN_FOREIGN ? ERR_BAD_ORIGIN : read_body(&emitting);
+    enum err err = is_foreign_page(req) ? ERR_BAD_ORIGIN : read_body(&emitting);
     if (!err)
         err = emit(&emitting, &count);
     if (err)
