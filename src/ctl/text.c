@@ -62,6 +62,11 @@ static void add_escape(struct buf *out, uint32_t point)
         buf_printf(out, point > 0xffff ? "\\U%08x" : "\\u%04x", (unsigned)point);
 }
 
+static bool is_harmless(struct span character, uint32_t point)
+{
+    return utf8_printable(character) && !is_unseen(point) && width_of(point) >= 0;
+}
+
 void text_add_safe(struct buf *out, struct span text)
 {
     while (text.len) {
@@ -70,12 +75,36 @@ void text_add_safe(struct buf *out, struct span text)
         if (!len) {
             buf_printf(out, "\\x%02x", (unsigned)(uint8_t)text.data[0]);
             len = 1;
-        } else if (!utf8_printable((struct span){text.data, len}) || is_unseen(point) || width_of(point) < 0) {
-            add_escape(out, point);
-        } else {
+        } else if (is_harmless((struct span){text.data, len}, point)) {
             buf_add(out, (struct span){text.data, len});
+        } else {
+            add_escape(out, point);
         }
         text = (struct span){text.data + len, text.len - len};
+    }
+}
+
+/* As JSON has it: what is beyond 16 bits as a surrogate pair (RFC 8259 section 7). */
+static void add_json_escape(struct buf *out, uint32_t point)
+{
+    enum { BEYOND = 0x10000, HIGH = 0xd800, LOW = 0xdc00, HALF_BITS = 10, HALF = 0x3ff };
+    if (point < BEYOND)
+        buf_printf(out, "\\u%04x", (unsigned)point);
+    else
+        buf_printf(out, "\\u%04x\\u%04x", (unsigned)(HIGH + ((point - BEYOND) >> HALF_BITS)),
+                   (unsigned)(LOW + ((point - BEYOND) & HALF)));
+}
+
+void text_add_safe_json(struct buf *out, struct span json)
+{
+    while (json.len) {
+        uint32_t point = 0;
+        size_t len = first_of(json, &point);
+        if (point < 0x7f || is_harmless((struct span){json.data, len}, point))
+            buf_add(out, (struct span){json.data, len ? len : 1});
+        else
+            add_json_escape(out, point);
+        json = (struct span){json.data + (len ? len : 1), json.len - (len ? len : 1)};
     }
 }
 

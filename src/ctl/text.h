@@ -12,7 +12,7 @@
  *     \u202e \U000e0001         other characters
  *
  * Escapes are for people: a backslash stays as it is, so they cannot be told from text that looks like one. `--json` is
- * exact.
+ * exact: there escapes are those of JSON.
  */
 #ifndef CTL_TEXT_H
 #define CTL_TEXT_H
@@ -25,6 +25,10 @@ void text_init(void);
 
 /* Adds `text` to `out`, harmless. */
 void text_add_safe(struct buf *out, struct span text);
+
+/* Adds JSON text, in which others may have written the strings: the same JSON, but with what is harmful escaped as JSON
+ * has it. (ASCII control characters in strings are escaped in any JSON; those between values are left.) */
+void text_add_safe_json(struct buf *out, struct span json);
 
 /* The columns that text takes on a terminal, as wcwidth(3) has it: 2 for wide characters, 0 for combining ones. `text`
  * is what text_add_safe has written. */

@@ -51,7 +51,7 @@ static int write_body(const struct order *order, struct span text, struct buf *b
     return buf_failed(body) ? verb_no_memory() : EX_OK;
 }
 
-static void show_sent(const json_t *answer)
+static int show_sent(const json_t *answer)
 {
     struct span id = json_text(answer, "id"), thread = json_text(answer, "thread");
     struct buf line = BUF_INIT;
@@ -62,6 +62,7 @@ static void show_sent(const json_t *answer)
     buf_add_char(&line, '\n');
     (void)fwrite(line.data, 1, line.len, stdout);
     buf_fini(&line);
+    return verb_written();
 }
 
 static int send_body(const struct order *order, const struct buf *body)
@@ -69,12 +70,8 @@ static int send_body(const struct order *order, const struct buf *body)
     struct buf text = BUF_INIT;
     json_t *answer = NULL;
     int status = ask(order, "/send", body, &text, &answer);
-    if (!status && order->json)
-        (void)fwrite(text.data, 1, text.len, stdout);
-    else if (!status)
-        show_sent(answer);
     if (!status)
-        status = verb_written();
+        status = order->json ? verb_json(buf_span(&text)) : show_sent(answer);
     json_decref(answer);
     buf_fini(&text);
     return status;

@@ -20,14 +20,21 @@ static void stop(int number unused_arg)
     stopped = 1;
 }
 
-static void write_line(struct watching *watching, struct span line)
+static int write_line(struct span line)
 {
     (void)fwrite(line.data, 1, line.len, stdout);
     (void)putchar('\n');
-    watching->status = verb_written();
+    return verb_written();
 }
 
-/* With --json lines go out as they came; what they mean is looked at all the same. */
+static int write_json_line(struct span line)
+{
+    int status = verb_json(line);
+    (void)putchar('\n');
+    return status ? status : verb_written();
+}
+
+/* With --json lines go out as JSON; what they mean is looked at all the same. */
 static bool show_line(void *ctx, struct span line)
 {
     struct watching *watching = ctx;
@@ -39,9 +46,9 @@ static bool show_line(void *ctx, struct span line)
         ask_complain("%s: the answer is not that of a nereidd", watching->order->place.text);
         watching->status = EX_PROTOCOL;
     } else if (watching->order->json)
-        write_line(watching, line);
+        watching->status = write_json_line(line);
     else if (scene == SCENE_TEXT)
-        write_line(watching, buf_span(&watching->text));
+        watching->status = write_line(buf_span(&watching->text));
     if (scene == SCENE_END && !watching->status) {
         watching->ended = true;
         ask_complain("the watch is over: %.*s", (int)watching->text.len, watching->text.data);

@@ -34,6 +34,19 @@ int verb_no_memory(void)
     return EX_OSERR;
 }
 
+int verb_json(struct span json)
+{
+    struct buf safe = BUF_INIT;
+    text_add_safe_json(&safe, json);
+    int status = buf_failed(&safe) ? verb_no_memory() : EX_OK;
+    if (!status) {
+        (void)fwrite(safe.data, 1, safe.len, stdout);
+        status = verb_written();
+    }
+    buf_fini(&safe);
+    return status;
+}
+
 int verb_table(struct columns *table)
 {
     bool printed = columns_print(table, stdout);
@@ -52,10 +65,8 @@ int verb_show_at(const struct order *order, const char *path, int (*show)(const 
     struct buf text = BUF_INIT;
     json_t *answer = NULL;
     int status = ask(order, path, NULL, &text, &answer);
-    if (!status && order->json)
-        (void)fwrite(text.data, 1, text.len, stdout);
-    else if (!status)
-        status = show(answer);
+    if (!status)
+        status = order->json ? verb_json(buf_span(&text)) : show(answer);
     if (!status)
         status = verb_written();
     json_decref(answer);

@@ -20,7 +20,10 @@ int verb_watch(const struct order *order);
 /* The exit status of a command that has written all it had to: EX_OK, or EX_IOERR, told, if it could not. */
 int verb_written(void) must_check;
 
-/* Asks for `path` and shows the answer: as it came with --json, else by `show`, which returns an exit status. */
+/* Writes what came as JSON, harmless (text.h), and returns the exit status. */
+int verb_json(struct span json) must_check;
+
+/* Asks for `path` and shows the answer: as JSON with --json, else by `show`, which returns an exit status. */
 int verb_show(const struct order *order, struct buf *path, int (*show)(const json_t *answer)) must_check;
 int verb_show_at(const struct order *order, const char *path, int (*show)(const json_t *answer)) must_check;
 

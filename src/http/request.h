@@ -60,6 +60,10 @@ bool request_is_post(const struct request *req);
 enum request_origin { REQUEST_ORIGIN_NONE, REQUEST_ORIGIN_SAME, REQUEST_ORIGIN_LISTED, REQUEST_ORIGIN_FOREIGN };
 enum request_origin request_origin(const struct request *req);
 
+/* Whether the Host header is an address or localhost, or names nothing. A web page may have any other name lead to us
+ * (DNS rebinding), and its origin is then taken for our own. */
+bool request_is_by_address(const struct request *req);
+
 /* Whether the request came as HTTP/1.0. */
 bool request_is_http10(const struct request *req);
 

@@ -6,6 +6,7 @@ import { describe, test } from 'node:test';
 import { connectRedis, EMITTERS, newestEmitter, startNodeServer } from './lib/emitters.js';
 import { startGateway } from './lib/gateway.js';
 import { startNode, startNodes } from './lib/nodes.js';
+import { exchange } from './lib/raw.js';
 import { startRedis } from './lib/redis.js';
 import { connect } from './lib/socketio.js';
 import { waitFor, within } from './lib/wait.js';
@@ -357,6 +358,14 @@ async function emit(node, body, { headers = {} } = {}) {
   return { status: response.status, body: await response.json() };
 }
 
+// What an emit with these header lines is answered with.
+async function statusOf(gateway, headers) {
+  const body = JSON.stringify({ event: 'x' });
+  const head = ['POST /emit HTTP/1.1', ...headers, `Content-Length: ${body.length}`, 'Connection: close'];
+  const { responses } = await exchange(gateway, [...head, '', body].join('\r\n'), { listener: 'admin' });
+  return responses[0].status;
+}
+
 describe('POST /emit', () => {
   test('it does what an emitter does, without Redis', async (t) => {
     const gateway = await startGateway(t, OPTIONS);
@@ -425,6 +434,9 @@ describe('POST /emit', () => {
       assert.match(answer.body.message, message, what);
     }
     assert.equal((await emit(gateway, { event: 'x' }, { headers: { origin: 'https://evil.example' } })).status, 403);
+    const rebound = ['Host: evil.example:8081', 'Origin: http://evil.example:8081'];
+    assert.equal(await statusOf(gateway, rebound), 403, 'a name that leads here is not our own origin');
+    assert.equal(await statusOf(gateway, ['Host: nereidd.internal:8081']), 200, 'a service may know us by a name');
     const large = await fetch(`${gateway.adminUrl}/emit`, { method: 'POST', body: 'x'.repeat(3000) }).catch(
       (error) => error,
     );

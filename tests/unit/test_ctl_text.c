@@ -88,6 +88,18 @@ static void nothing_gets_through_whatever_the_bytes(void **state)
     }
 }
 
+static void json_stays_the_same_json(void **state)
+{
+    (void)state;
+    struct buf out = BUF_INIT;
+    text_add_safe_json(&out, SPAN_LITERAL("{\"a\":\"\\u001b \xc2\x9b\x7f\xe2\x80\xae \xc3\xa4 \xe4\xbd\xa0 "
+                                          "\xf3\xa0\x80\x81 \xf0\x9f\x98\x80\"}\n"));
+    buf_add_char(&out, '\0');
+    assert_string_equal(out.data, "{\"a\":\"\\u001b \\u009b\\u007f\\u202e \xc3\xa4 \xe4\xbd\xa0 "
+                                  "\\udb40\\udc01 \xf0\x9f\x98\x80\"}\n");
+    buf_fini(&out);
+}
+
 static void width_is_that_of_a_terminal(void **state)
 {
     (void)state;
@@ -231,6 +243,7 @@ int main(void)
         cmocka_unit_test(text_cannot_be_turned_around_or_hidden),
         cmocka_unit_test(what_is_not_utf8_is_shown_byte_by_byte),
         cmocka_unit_test(nothing_gets_through_whatever_the_bytes),
+        cmocka_unit_test(json_stays_the_same_json),
         cmocka_unit_test(width_is_that_of_a_terminal),
         cmocka_unit_test(columns_line_up_and_numbers_end_at_the_right),
         cmocka_unit_test(columns_are_as_wide_as_what_stands_in_them),
