@@ -9,10 +9,9 @@
 #include "base/log.h"
 
 struct header {
-    char *name;      /* of the header with the user id; owned */
-    char *name_name; /* of the one with the display name; owned, may be null */
-    size_t network_count;
-    struct network networks[];
+    char *name;               /* of the header with the user id; owned */
+    char *name_name;          /* of the one with the display name; owned, may be null */
+    struct networks *trusted; /* owned */
 };
 
 static void header_fini(void *state)
@@ -20,6 +19,7 @@ static void header_fini(void *state)
     struct header *header = state;
     free(header->name);
     free(header->name_name);
+    free(header->trusted);
     free(header);
 }
 
@@ -30,23 +30,6 @@ static enum err copy_names(struct header *header, const struct auth_options *opt
         return header->name ? OK : ERR_NO_MEMORY;
     header->name_name = strdup(options->name_header);
     return header->name_name ? OK : ERR_NO_MEMORY;
-}
-
-static enum err parse_networks(struct header *header, const struct auth_options *options)
-{
-    enum err err = OK;
-    for (size_t i = 0; i < options->trusted_count; i++) {
-        struct network *network = &header->networks[header->network_count];
-        if (network_parse(span_of(options->trusted[i]), network)) {
-            header->network_count++;
-            continue;
-        }
-        log_event(LOG_ERROR,
-                  "auth.trusted holds something that is neither `unix`, an address nor a network without host bits",
-                  log_text("value", options->trusted[i]));
-        err = ERR_BAD_FIELD;
-    }
-    return err;
 }
 
 static enum err check_options(const struct auth_options *options)
@@ -66,12 +49,12 @@ static enum err header_init(const struct auth_options *options, struct loop *loo
     enum err err = check_options(options);
     if (err)
         return err;
-    struct header *header = calloc(1, sizeof(*header) + options->trusted_count * sizeof(header->networks[0]));
+    struct header *header = calloc(1, sizeof(*header));
     if (!header)
         return ERR_NO_MEMORY;
     err = copy_names(header, options);
     if (!err)
-        err = parse_networks(header, options);
+        err = networks_new("auth.trusted", options->trusted, options->trusted_count, &header->trusted);
     if (err) {
         header_fini(header);
         return err;
@@ -83,12 +66,7 @@ static enum err header_init(const struct auth_options *options, struct loop *loo
 static bool is_trusted(const struct header *header, struct span peer)
 {
     struct address address;
-    if (!address_parse(peer, &address))
-        return false;
-    for (size_t i = 0; i < header->network_count; i++)
-        if (network_has(&header->networks[i], &address))
-            return true;
-    return false;
+    return address_parse(peer, &address) && networks_have(header->trusted, &address);
 }
 
 static enum verdict header_check(void *state, const struct attempt *attempt, struct answer *answer)

@@ -4,7 +4,10 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "base/log.h"
 
 enum { MAPPED_PREFIX = 96, KEY_BITS_V6 = 64 };
 
@@ -136,6 +139,34 @@ bool network_parse(struct span text, struct network *ret_network)
 bool network_has(const struct network *network, const struct address *address)
 {
     return network->base.bits == address->bits && same_bits(network->base.bytes, address->bytes, network->prefix);
+}
+
+enum err networks_new(const char *option, const char *const *texts, size_t count, struct networks **ret_networks)
+{
+    struct networks *networks = calloc(1, sizeof(*networks) + count * sizeof(networks->items[0]));
+    if (!networks)
+        return ERR_NO_MEMORY;
+    for (size_t i = 0; i < count; i++) {
+        if (network_parse(span_of(texts[i]), &networks->items[networks->count]))
+            networks->count++;
+        else
+            log_event(LOG_ERROR, "neither `unix`, an address nor a network without host bits",
+                      log_text("option", option), log_text("value", texts[i]));
+    }
+    if (networks->count < count) {
+        free(networks);
+        return ERR_BAD_FIELD;
+    }
+    *ret_networks = networks;
+    return OK;
+}
+
+bool networks_have(const struct networks *networks, const struct address *address)
+{
+    for (size_t i = 0; i < networks->count; i++)
+        if (network_has(&networks->items[i], address))
+            return true;
+    return false;
 }
 
 void address_key(struct span text, struct address_key *ret_key)

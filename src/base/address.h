@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 
 #include "base/attr.h"
+#include "base/err.h"
 #include "base/span.h"
 
 enum { ADDRESS_UNIX = 0, ADDRESS_V4 = 32, ADDRESS_V6 = 128 };
@@ -45,6 +46,18 @@ struct address address_of_socket(const struct sockaddr *from);
 bool network_parse(struct span text, struct network *ret_network) must_check;
 
 bool network_has(const struct network *network, const struct address *address);
+
+/* The networks of an option's list, freed with free(). */
+struct networks {
+    size_t count;
+    struct network items[];
+};
+
+/* ERR_BAD_FIELD: some of `texts` are none, each of which was logged with the name of the option. ERR_NO_MEMORY. */
+enum err networks_new(const char *option, const char *const *texts, size_t count,
+                      struct networks **ret_networks) must_check;
+
+bool networks_have(const struct networks *networks, const struct address *address);
 
 /* What limits per address count by: the IPv4 address, the /64 of an IPv6 address, one key for all Unix sockets' peers.
  * Text that is not an address shares one key too. */

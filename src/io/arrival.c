@@ -55,8 +55,7 @@ struct arrivals {
     struct rate *warnings;
     struct arrival *waiting;
     uint32_t waiting_count;
-    size_t network_count;
-    struct network networks[]; /* of the proxies */
+    struct networks *proxies; /* owned */
 };
 
 static void on_header_bytes(void *ctx);
@@ -151,10 +150,7 @@ static void arrival_goes_on(struct arrival *arrival)
 static bool is_trusted_proxy(const struct arrivals *arrivals, const struct sockaddr *from)
 {
     struct address address = address_of_socket(from);
-    for (size_t i = 0; i < arrivals->network_count; i++)
-        if (network_has(&arrivals->networks[i], &address))
-            return true;
-    return false;
+    return networks_have(arrivals->proxies, &address);
 }
 
 /* Whoever is turned away here is a mistake in somebody's configuration or worse; but not as many lines as connections.
@@ -347,22 +343,6 @@ static enum err copy_files(struct arrivals *arrivals, const struct arrivals_opti
     return files->certificates && files->keys && files->priorities ? OK : ERR_NO_MEMORY;
 }
 
-static enum err copy_networks(struct arrivals *arrivals, const struct arrivals_options *options)
-{
-    enum err err = OK;
-    for (size_t i = 0; i < options->proxy_count; i++) {
-        if (network_parse(span_of(options->proxies[i]), &arrivals->networks[arrivals->network_count])) {
-            arrivals->network_count++;
-            continue;
-        }
-        log_event(LOG_ERROR,
-                  "proxy.trusted holds something that is neither `unix`, an address nor a network without host bits",
-                  log_text("value", options->proxies[i]));
-        err = ERR_BAD_FIELD;
-    }
-    return err;
-}
-
 static void use_certificates(struct arrivals *arrivals, struct tls *take_tls)
 {
     tls_unref(arrivals->tls);
@@ -384,7 +364,7 @@ static enum err fill(struct arrivals *arrivals, const struct arrivals_options *o
     enum err err = copy_files(arrivals, options);
     if (err)
         return err;
-    err = copy_networks(arrivals, options);
+    err = networks_new("proxy.trusted", options->proxies, options->proxy_count, &arrivals->proxies);
     enum err files_err = arrivals->files.count ? arrivals_reload(arrivals) : OK;
     err = err ? err : files_err;
     return err || !arrivals->loop ? err : make_loop_parts(arrivals, options);
@@ -392,7 +372,7 @@ static enum err fill(struct arrivals *arrivals, const struct arrivals_options *o
 
 struct arrivals *arrivals_new(struct loop *loop, struct peers *peers, const struct arrivals_options *options)
 {
-    struct arrivals *arrivals = calloc(1, sizeof(*arrivals) + options->proxy_count * sizeof(arrivals->networks[0]));
+    struct arrivals *arrivals = calloc(1, sizeof(*arrivals));
     if (!arrivals)
         return NULL;
     arrivals->loop = loop;
@@ -422,7 +402,7 @@ bool arrivals_speak_tls(const struct arrivals *arrivals)
 
 bool arrivals_trust_proxies(const struct arrivals *arrivals)
 {
-    return arrivals->network_count > 0;
+    return arrivals->proxies->count > 0;
 }
 
 uint32_t arrivals_count(const struct arrivals *arrivals)
@@ -452,6 +432,7 @@ void arrivals_free(struct arrivals *arrivals)
     tls_unref(arrivals->tls);
     rate_free(arrivals->handshakes);
     rate_free(arrivals->warnings);
+    free(arrivals->proxies);
     strings_free(arrivals->files.certificates, arrivals->files.count);
     strings_free(arrivals->files.keys, arrivals->files.count);
     free((char *)(uintptr_t)arrivals->files.priorities);

@@ -539,6 +539,7 @@ describe('who comes back in time', { concurrency: 2 }, () => {
     await learns(bob, left('alice'));
     await remove(carol, lobby, 'alice');
     await waitFor(() => tries(gateway, 'alice'), 'the name is free');
+    await register(gateway, 'dave');
     alice.socket.connect();
     await learns(alice, notInRoom);
     assert.ok(alice.states.items.length >= 2 && alice.socket.recovered === true, 'it is the same socket');
@@ -546,6 +547,8 @@ describe('who comes back in time', { concurrency: 2 }, () => {
     bob.emit('message', { message: 'among ourselves' });
     assert.deepEqual(await bob.ask('message', { message: 'and done' }), [true]);
     assert.equal(alice.all('message').filter(([{ from }]) => from === 'bob').length, 0);
+    const words = alice.all('message').map(([{ message }]) => message);
+    assert.ok(!words.includes(joined('dave').message), 'nor what the server said meanwhile');
   });
 
   test('not in time, has lost it', async (t) => {

@@ -267,16 +267,17 @@ static void remove_gone(struct chat *chat)
     DL_FOREACH_SAFE (chat->registered, chatter, next) {
         if (is_member(chat, chatter))
             continue;
+        struct socket *socket = socket_of_state(chatter);
         be_removed(chat, chatter);
-        if (!socket_is_connected(socket_of_state(chatter)))
+        socket_leave(socket, chat->room);
+        if (!socket_is_connected(socket))
             continue;
-        socket_ref(socket_of_state(chatter));
+        socket_ref(socket);
         LL_PREPEND(gone, chatter);
     }
     while (gone) {
         struct socket *socket = socket_of_state(gone);
         gone = gone->next;
-        socket_leave(socket, chat->room);
         send_away(socket, not_in_room);
         socket_unref(socket);
     }

@@ -115,10 +115,11 @@ void socket_leave(struct socket *socket, struct span room)
 {
     struct membership **at = membership_find(socket, room);
     struct membership *membership = *at;
-    if (!membership || !socket->connected)
+    if (!membership)
         return;
     *at = membership->also;
-    exit_room(membership);
+    if (socket->connected) /* one that may come back is out of its rooms (rooms_suspend) */
+        exit_room(membership);
     room_unref(socket->nsp, membership->room);
     free(membership);
 }

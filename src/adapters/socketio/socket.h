@@ -169,6 +169,8 @@ void socket_drop(struct socket *socket);
 /* Each socket is in the room of its id. ERR_TOO_MANY: limits (socketio.rooms); ERR_TOO_LARGE: the name is longer than
  * ROOM_MAX; ERR_NO_MEMORY. Joining twice is no error. */
 enum err socket_join(struct socket *socket, struct span room) must_check;
+
+/* Also for one that may come back: it is then shown nothing more of the room. */
 void socket_leave(struct socket *socket, struct span room);
 bool socket_is_in(const struct socket *socket, struct span room);
 
