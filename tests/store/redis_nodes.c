@@ -362,7 +362,7 @@ static void many_visits_at_a_node_that_dies_are_over_bit_by_bit(void **state)
 {
     struct harness *a = *state;
     enum { ROOMS = 130 }; /* more than are taken down at once (pulse.lua) */
-    char room[16];
+    char room[24];
     hurry(a);
     make_users(a, "alice bob");
     struct harness *dead = node_new(a);
