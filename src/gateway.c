@@ -54,19 +54,6 @@ bool gateway_options_valid(const struct options *options)
 
 /* --- draining */
 
-static void store_is_closed(void *ctx)
-{
-    struct parts *parts = ctx;
-    parts->store = NULL;
-    loop_stop(parts->loop);
-}
-
-static void close_store(struct parts *parts)
-{
-    if (parts->store)
-        parts->store->ops->close(parts->store, store_is_closed, parts);
-}
-
 static void front_drained(void *ctx)
 {
     bool *drained = ctx;
@@ -84,7 +71,7 @@ static void drain_over(struct timer *timer)
     struct gateway *gateway = container_of(timer, struct gateway, drain_timer);
     log_event(LOG_WARN, "draining took too long", log_int("connections", peers_count(gateway->parts->peers)));
     parts_cut(gateway->parts);
-    close_store(gateway->parts);
+    parts_close_store(gateway->parts);
 }
 
 static void drain(struct gateway *gateway)
@@ -120,7 +107,7 @@ static void tick(struct loop_task *task)
     if (!timer_is_set(&gateway->drain_timer) || !is_drained(gateway))
         return;
     timer_clear(loop_timers(gateway->parts->loop), &gateway->drain_timer);
-    close_store(gateway->parts);
+    parts_close_store(gateway->parts);
 }
 
 static void got_end_signal(void *ctx, int number)

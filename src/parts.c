@@ -353,18 +353,24 @@ struct parts *parts_new(const struct options *options)
 
 /* --- taking down */
 
-static void store_is_gone(void *ctx)
+static void store_is_closed(void *ctx)
 {
     struct parts *parts = ctx;
     parts->store = NULL;
     loop_stop(parts->loop);
 }
 
+void parts_close_store(struct parts *parts)
+{
+    if (parts->store)
+        parts->store->ops->close(parts->store, store_is_closed, parts);
+}
+
 static void free_store(struct parts *parts)
 {
     if (!parts->store)
         return;
-    parts->store->ops->close(parts->store, store_is_gone, parts);
+    parts_close_store(parts);
     loop_run(parts->loop);
 }
 

@@ -41,6 +41,9 @@ struct parts {
  * and the reason was logged, unless it was want of memory. */
 struct parts *parts_new(const struct options *options) must_check;
 
+/* Closes the store, unless that has been done, and stops the loop once it is closed. */
+void parts_close_store(struct parts *parts);
+
 /* Closes what is still open of client connections, at once. */
 void parts_cut(struct parts *parts);
 

@@ -54,7 +54,6 @@ struct arrivals {
     struct rate *handshakes;
     struct rate *warnings;
     struct arrival *waiting;
-    uint32_t waiting_count;
     struct networks *proxies; /* owned */
 };
 
@@ -71,7 +70,6 @@ static void arrival_free(struct arrival *arrival)
     timer_fini(loop_timers(arrivals->loop), &arrival->deadline);
     free(arrival->header);
     DL_DELETE(arrivals->waiting, arrival);
-    arrivals->waiting_count--;
     free(arrival);
 }
 
@@ -279,7 +277,6 @@ static struct arrival *arrival_new(struct arrivals *arrivals, const struct arriv
     arrival->lease = take_lease;
     memcpy(&arrival->from, from, address_len(from));
     DL_APPEND(arrivals->waiting, arrival);
-    arrivals->waiting_count++;
     timer_set(loop_timers(arrivals->loop), &arrival->deadline, loop_now_ms(arrivals->loop) + arrivals->handshake_ms);
     return arrival;
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "fan.h"
+#include "figures.h"
 #include "report.h"
 #include "scenario.h"
 #include "stats.h"
@@ -22,11 +23,7 @@ struct contender {
     enum target_kind kind;
     struct target target;
     struct fan *fan;
-    struct samples rates;         /* deliveries per second */
-    struct samples cpu_us;        /* the server's, per delivery */
-    struct samples client_shares; /* of the bench's own time that it computed, in percent */
-    struct samples p50_us;
-    struct samples p99_us;
+    struct figures figures;
 };
 
 struct contest {
@@ -59,15 +56,6 @@ static void contest_open(struct contest *contest, const struct settings *setting
     contender_open(contest, TARGET_LIMIT_EACH);
 }
 
-static void contender_clear(struct contender *contender)
-{
-    samples_clear(&contender->rates);
-    samples_clear(&contender->cpu_us);
-    samples_clear(&contender->client_shares);
-    samples_clear(&contender->p50_us);
-    samples_clear(&contender->p99_us);
-}
-
 static void contest_close(struct contest *contest)
 {
     for (unsigned i = 0; i < contest->count; i++) {
@@ -75,31 +63,13 @@ static void contest_close(struct contest *contest)
 
         target_stop(&contender->target);
         fan_free(contender->fan);
-        samples_fini(&contender->rates);
-        samples_fini(&contender->cpu_us);
-        samples_fini(&contender->client_shares);
-        samples_fini(&contender->p50_us);
-        samples_fini(&contender->p99_us);
+        figures_fini(&contender->figures);
     }
 }
 
 static void contender_measure(struct contender *contender, const struct fan_plan *plan)
 {
-    struct samples latencies = {0};
-    uint64_t cpu_before_ns = proc_cpu_ns(&contender->target.proc);
-    uint64_t own_before_ns = own_cpu_ns();
-    struct fan_result result = fan_run(contender->fan, plan, &latencies);
-    double cpu_ns = (double)(proc_cpu_ns(&contender->target.proc) - cpu_before_ns);
-    double own_ns = (double)(own_cpu_ns() - own_before_ns);
-
-    if (result.deliveries == 0)
-        fail("%s delivered nothing in %u ms", target_name(contender->kind), plan->run_ms);
-    samples_add(&contender->rates, (double)result.deliveries / result.seconds);
-    samples_add(&contender->cpu_us, cpu_ns / 1e3 / (double)result.deliveries);
-    samples_add(&contender->client_shares, own_ns / 1e7 / result.seconds);
-    samples_add(&contender->p50_us, samples_quantile(&latencies, 0.5));
-    samples_add(&contender->p99_us, samples_quantile(&latencies, 0.99));
-    samples_fini(&latencies);
+    figures_measure(&contender->figures, contender->fan, plan, &contender->target.proc, target_name(contender->kind));
 }
 
 static void contest_run(struct contest *contest, const struct fan_plan *plan)
@@ -107,7 +77,7 @@ static void contest_run(struct contest *contest, const struct fan_plan *plan)
     struct fan_plan warm = {.window = plan->window, .run_ms = WARM_MS};
 
     for (unsigned i = 0; i < contest->count; i++) {
-        contender_clear(&contest->contenders[i]);
+        figures_clear(&contest->contenders[i].figures);
         fan_run(contest->contenders[i].fan, &warm, NULL);
     }
     for (unsigned round = 0; round < contest->settings->rounds; round++) {
@@ -138,11 +108,11 @@ static void rate_write(struct contest *contest, struct contender *contender, uns
     char name[NAME_BYTES];
     struct report_row row = {
         .name = name,
-        .value = samples_median(&contender->rates),
+        .value = samples_median(&contender->figures.rates),
         .unit = "deliveries/s",
         .against = target_name(against),
-        .reference = samples_median(&reference->rates),
-        .ratio = samples_ratio(&contender->rates, &reference->rates),
+        .reference = samples_median(&reference->figures.rates),
+        .ratio = samples_ratio(&contender->figures.rates, &reference->figures.rates),
         .aim = aim,
         .target = window == 1 ? target_single : target_wide,
     };
@@ -157,11 +127,11 @@ static void cpu_write(struct contest *contest, struct contender *contender, unsi
     char name[NAME_BYTES];
     struct report_row row = {
         .name = name,
-        .value = samples_median(&contender->cpu_us),
+        .value = samples_median(&contender->figures.cpu_us),
         .unit = "us/delivery",
         .against = target_name(TARGET_LIMIT),
-        .reference = samples_median(&reference->cpu_us),
-        .ratio = samples_ratio(&contender->cpu_us, &reference->cpu_us),
+        .reference = samples_median(&reference->figures.cpu_us),
+        .ratio = samples_ratio(&contender->figures.cpu_us, &reference->figures.cpu_us),
     };
 
     snprintf(name, sizeof name, "%s, %u in flight: server CPU", target_name(contender->kind), window);
@@ -174,7 +144,7 @@ static void client_write(struct contest *contest, unsigned window)
     char name[NAME_BYTES];
     struct report_row row = {
         .name = name,
-        .value = samples_median(&reference->client_shares),
+        .value = samples_median(&reference->figures.client_shares),
         .unit = "% of a CPU",
     };
 
@@ -216,11 +186,11 @@ void fanout_run(const struct settings *settings, const struct scenario *scenario
 static void latency_write(struct contest *contest, struct contender *contender)
 {
     char name[NAME_BYTES];
-    struct report_row row = {.name = name, .unit = "us", .value = samples_median(&contender->p50_us)};
+    struct report_row row = {.name = name, .unit = "us", .value = samples_median(&contender->figures.p50_us)};
 
     snprintf(name, sizeof name, "%s, %u reader, p50", target_name(contender->kind), contest->scenario->size);
     row_write(contest, &row);
-    row.value = samples_median(&contender->p99_us);
+    row.value = samples_median(&contender->figures.p99_us);
     snprintf(name, sizeof name, "%s, %u reader, p99", target_name(contender->kind), contest->scenario->size);
     row_write(contest, &row);
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "figures.h"
 #include "report.h"
 #include "scenario.h"
 #include "stats.h"
@@ -106,11 +107,7 @@ struct contender {
     struct target target;
     struct fan *fan;
     bool sends; /* the client being opened is the sender */
-    struct samples rates;
-    struct samples cpu_us;
-    struct samples client_shares;
-    struct samples p50_us;
-    struct samples p99_us;
+    struct figures figures;
 };
 
 enum { OURS, THEIRS, CONTENDERS };
@@ -213,43 +210,17 @@ static void contender_open(struct contender *contender, const struct settings *s
     free(fds);
 }
 
-static void contender_clear(struct contender *contender)
-{
-    samples_clear(&contender->rates);
-    samples_clear(&contender->cpu_us);
-    samples_clear(&contender->client_shares);
-    samples_clear(&contender->p50_us);
-    samples_clear(&contender->p99_us);
-}
-
 static void contender_close(struct contender *contender)
 {
     target_stop(&contender->target);
     fan_free(contender->fan);
-    samples_fini(&contender->rates);
-    samples_fini(&contender->cpu_us);
-    samples_fini(&contender->client_shares);
-    samples_fini(&contender->p50_us);
-    samples_fini(&contender->p99_us);
+    figures_fini(&contender->figures);
 }
 
 static void contender_measure(struct contender *contender, const struct fan_plan *plan)
 {
-    struct samples latencies = {0};
-    uint64_t cpu_before_ns = proc_cpu_ns(&contender->target.proc);
-    uint64_t own_before_ns = own_cpu_ns();
-    struct fan_result result = fan_run(contender->fan, plan, &latencies);
-    double cpu_ns = (double)(proc_cpu_ns(&contender->target.proc) - cpu_before_ns);
-    double own_ns = (double)(own_cpu_ns() - own_before_ns);
-
-    if (result.deliveries == 0)
-        fail("%s delivered nothing in %u ms", target_name(contender->target.kind), plan->run_ms);
-    samples_add(&contender->rates, (double)result.deliveries / result.seconds);
-    samples_add(&contender->cpu_us, cpu_ns / 1e3 / (double)result.deliveries);
-    samples_add(&contender->client_shares, own_ns / 1e7 / result.seconds);
-    samples_add(&contender->p50_us, samples_quantile(&latencies, 0.5));
-    samples_add(&contender->p99_us, samples_quantile(&latencies, 0.99));
-    samples_fini(&latencies);
+    figures_measure(&contender->figures, contender->fan, plan, &contender->target.proc,
+                    target_name(contender->target.kind));
 }
 
 /* --- broadcasts --------------------------------------------------------------------------------------------------- */
@@ -266,7 +237,7 @@ static void contest_run(struct contest *contest, const struct fan_plan *plan)
     struct fan_plan warm = {.window = plan->window, .run_ms = WARM_MS};
 
     for (unsigned i = 0; i < CONTENDERS; i++) {
-        contender_clear(&contest->contenders[i]);
+        figures_clear(&contest->contenders[i].figures);
         fan_run(contest->contenders[i].fan, &warm, NULL);
     }
     for (unsigned round = 0; round < contest->settings->rounds; round++) {
@@ -295,13 +266,15 @@ static void contest_write(const struct contest *contest, unsigned window)
     const struct contender *ours = &contest->contenders[OURS];
     const struct contender *theirs = &contest->contenders[THEIRS];
 
-    figure_write(contest, window, "", &ours->rates, &theirs->rates,
+    figure_write(contest, window, "", &ours->figures.rates, &theirs->figures.rates,
                  (struct report_row){.unit = "deliveries/s", .aim = AIM_AT_LEAST, .target = target_rate});
-    figure_write(contest, window, ": server CPU", &ours->cpu_us, &theirs->cpu_us,
+    figure_write(contest, window, ": server CPU", &ours->figures.cpu_us, &theirs->figures.cpu_us,
                  (struct report_row){.unit = "us/delivery"});
-    figure_write(contest, window, ": p50", &ours->p50_us, &theirs->p50_us, (struct report_row){.unit = "us"});
-    figure_write(contest, window, ": p99", &ours->p99_us, &theirs->p99_us, (struct report_row){.unit = "us"});
-    figure_write(contest, window, ": bench itself", &ours->client_shares, &theirs->client_shares,
+    figure_write(contest, window, ": p50", &ours->figures.p50_us, &theirs->figures.p50_us,
+                 (struct report_row){.unit = "us"});
+    figure_write(contest, window, ": p99", &ours->figures.p99_us, &theirs->figures.p99_us,
+                 (struct report_row){.unit = "us"});
+    figure_write(contest, window, ": bench itself", &ours->figures.client_shares, &theirs->figures.client_shares,
                  (struct report_row){.unit = "% of a CPU"});
 }
 

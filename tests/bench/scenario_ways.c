@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "figures.h"
 #include "report.h"
 #include "scenario.h"
 #include "stats.h"
@@ -60,11 +61,7 @@ enum { PLAIN, OTHER, CONTENDERS };
 struct contender {
     struct target target;
     struct fan *fan;
-    struct samples rates;         /* deliveries per second */
-    struct samples cpu_us;        /* the server's, per delivery */
-    struct samples client_shares; /* of the bench's own time that it computed, in percent */
-    struct samples p50_us;
-    struct samples p99_us;
+    struct figures figures;
 };
 
 static void contender_open(struct contender *contender, const struct settings *settings, enum way way,
@@ -76,43 +73,17 @@ static void contender_open(struct contender *contender, const struct settings *s
     contender->fan = target_fan(&contender->target, readers);
 }
 
-static void contender_clear(struct contender *contender)
-{
-    samples_clear(&contender->rates);
-    samples_clear(&contender->cpu_us);
-    samples_clear(&contender->client_shares);
-    samples_clear(&contender->p50_us);
-    samples_clear(&contender->p99_us);
-}
-
 static void contender_close(struct contender *contender)
 {
     target_stop(&contender->target);
     fan_free(contender->fan);
-    samples_fini(&contender->rates);
-    samples_fini(&contender->cpu_us);
-    samples_fini(&contender->client_shares);
-    samples_fini(&contender->p50_us);
-    samples_fini(&contender->p99_us);
+    figures_fini(&contender->figures);
 }
 
 static void contender_measure(struct contender *contender, const struct fan_plan *plan)
 {
-    struct samples latencies = {0};
-    uint64_t cpu_before_ns = proc_cpu_ns(&contender->target.proc);
-    uint64_t own_before_ns = own_cpu_ns();
-    struct fan_result result = fan_run(contender->fan, plan, &latencies);
-    double cpu_ns = (double)(proc_cpu_ns(&contender->target.proc) - cpu_before_ns);
-    double own_ns = (double)(own_cpu_ns() - own_before_ns);
-
-    if (result.deliveries == 0)
-        fail("%s delivered nothing in %u ms", way_name(contender->target.way), plan->run_ms);
-    samples_add(&contender->rates, (double)result.deliveries / result.seconds);
-    samples_add(&contender->cpu_us, cpu_ns / 1e3 / (double)result.deliveries);
-    samples_add(&contender->client_shares, own_ns / 1e7 / result.seconds);
-    samples_add(&contender->p50_us, samples_quantile(&latencies, 0.5));
-    samples_add(&contender->p99_us, samples_quantile(&latencies, 0.99));
-    samples_fini(&latencies);
+    figures_measure(&contender->figures, contender->fan, plan, &contender->target.proc,
+                    way_name(contender->target.way));
 }
 
 static void contest_write(const struct settings *settings, const struct scenario *scenario,
@@ -126,11 +97,11 @@ static void contest_write(const struct settings *settings, const struct scenario
         const struct samples *other;
         const struct samples *plain;
     } figures[] = {
-        {"", "deliveries/s", &other->rates, &plain->rates},
-        {": server CPU", "us/delivery", &other->cpu_us, &plain->cpu_us},
-        {": p50", "us", &other->p50_us, &plain->p50_us},
-        {": p99", "us", &other->p99_us, &plain->p99_us},
-        {": bench itself", "% of a CPU", &other->client_shares, &plain->client_shares},
+        {"", "deliveries/s", &other->figures.rates, &plain->figures.rates},
+        {": server CPU", "us/delivery", &other->figures.cpu_us, &plain->figures.cpu_us},
+        {": p50", "us", &other->figures.p50_us, &plain->figures.p50_us},
+        {": p99", "us", &other->figures.p99_us, &plain->figures.p99_us},
+        {": bench itself", "% of a CPU", &other->figures.client_shares, &plain->figures.client_shares},
     };
 
     for (size_t i = 0; i < sizeof figures / sizeof *figures; i++) {
@@ -147,7 +118,7 @@ static void contest_run(const struct settings *settings, struct contender *conte
     struct fan_plan warm = {.window = window, .run_ms = WARM_MS};
 
     for (unsigned i = 0; i < CONTENDERS; i++) {
-        contender_clear(&contenders[i]);
+        figures_clear(&contenders[i].figures);
         fan_run(contenders[i].fan, &warm, NULL);
     }
     for (unsigned round = 0; round < settings->rounds; round++) {
