@@ -228,10 +228,12 @@ struct gathering_since {
     int64_t mark;
 };
 
+/* News that the hub's mark does not cover yet are told at the end of the turn: told here as well, the client would be
+ * given a mark that says it has not heard them. */
 static void gather_since(void *ctx, struct user *user)
 {
     struct gathering_since *since = ctx;
-    if (user->news > since->mark)
+    if (user->news > since->mark && user->news <= user->hub->presence_mark)
         add_presence(&since->presences, user);
 }
 

@@ -776,6 +776,40 @@ static void who_comes_while_a_poll_is_shown_what_is_new_is_told_to_it(void **sta
     hub_rig_fini(&rig);
 }
 
+/* What was announced within the turn is told at its end, and only then is it in the mark: shown with what is new, it
+ * would be told to the next poll once more. */
+static void who_is_announced_while_a_poll_is_shown_what_is_new_is_told_to_it_once(void **state)
+{
+    (void)state;
+    struct rig rig;
+    hub_rig_init_node(&rig, FRIENDS_EVERYONE);
+    struct viewer alice = {.polls = true};
+    struct id hall = hub_rig_room(&rig, "alice", "hall");
+    viewer_join(&alice, &rig, "alice");
+    hub_rig_turn(&rig);
+    struct attach attach = {.resume = true,
+                            .since = session_cursor(&alice.session),
+                            .presence_mark = session_presence_mark(&alice.session)};
+    viewer_leave(&alice);
+    assert_int_equal(hub_rig_send(&rig, hall, "alice", "missed"), OK);
+    viewer_skip(&alice);
+    assert_int_equal(viewer_attach(&alice, &rig, "alice", &attach), OK);
+    hub_tick(rig.hub); /* asks the store for what was missed */
+    fake_store_hold_news(rig.store, true);
+    fake_store_attend_elsewhere(rig.store, "bob", true);
+    fake_store_hold_news(rig.store, false); /* announced before the answer */
+    hub_tick(rig.hub);
+    fake_store_attend_elsewhere(rig.store, "carol", true);
+    (void)fake_store_step(rig.store); /* announced, then answered, and the turn has not ended */
+    assert_shown(&alice, "alice:missed [+bob] .");
+    viewer_leave(&alice);
+    int64_t mark = session_presence_mark(&alice.session);
+    hub_tick(rig.hub);
+    poll(&rig, &alice, "alice", &mark);
+    assert_shown(&alice, "[+carol] .");
+    hub_rig_fini(&rig);
+}
+
 /* The other node had heard of bob's coming and going again, this one has only read how it ended. */
 static void what_was_taken_back_is_told_to_who_heard_the_first_half(void **state)
 {
@@ -1215,6 +1249,7 @@ int main(void)
         cmocka_unit_test(a_poll_ahead_of_this_node_is_told_when_it_gets_there),
         cmocka_unit_test(a_mark_does_not_pass_what_was_not_told),
         cmocka_unit_test(who_comes_while_a_poll_is_shown_what_is_new_is_told_to_it),
+        cmocka_unit_test(who_is_announced_while_a_poll_is_shown_what_is_new_is_told_to_it_once),
         cmocka_unit_test(what_was_taken_back_is_told_to_who_heard_the_first_half),
         cmocka_unit_test(strangers_do_not_concern_a_poll),
         cmocka_unit_test(who_comes_into_a_thread_between_two_polls_is_shown),
