@@ -76,10 +76,15 @@ static const struct visitor *paper_visitor(const struct client *client)
     return &paper_of(client)->visitor;
 }
 
+static uint32_t paper_queued(const struct client *client)
+{
+    return (uint32_t)buf_span(&paper_of(client)->text).len;
+}
+
 #define PAPER_OPS                                                                                                      \
     .connected = write_connected, .refused = write_refused, .emit = write_event, .reply = write_reply,                 \
     .disconnected = write_disconnected, .close = close_paper, .is_writable = paper_is_writable,                        \
-    .visitor = paper_visitor
+    .queued = paper_queued, .visitor = paper_visitor
 
 static const struct client_ops paper_ops = {PAPER_OPS};
 static const struct client_ops paper_ops_again = {PAPER_OPS, .recovers = true};

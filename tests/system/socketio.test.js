@@ -399,6 +399,26 @@ describe('polling', { concurrency: 4 }, () => {
     assert.deepEqual(acks, ['431[false]', '432[false]']);
   });
 
+  test('what waits for the next poll is counted', async (t) => {
+    const gateway = await startGateway(t);
+    const enter = async (name) => {
+      const session = await poll(gateway);
+      await session.post(['40', `42["register","${name}"]`].join('\x1e'));
+      return session;
+    };
+    const queued = async () => {
+      const { sessions } = await (await fetch(`http://${gateway.address('admin')}/sessions?user=alice`)).json();
+      return sessions[0]?.queue_bytes;
+    };
+    const alice = await enter('alice');
+    await waitFor(queued, 'something waits for alice');
+    const bob = await enter('bob');
+    await bob.post(`42["message",{"message":"${'x'.repeat(5000)}"}]`);
+    await waitFor(async () => (await queued()) > 5000, 'so does what bob has said');
+    assert.match(await alice.get(), /xxx/);
+    assert.equal(await queued(), 0);
+  });
+
   test('what ends a session', async (t) => {
     const gateway = await startGateway(t);
     for (const packets of [

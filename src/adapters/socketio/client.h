@@ -35,6 +35,7 @@ struct client_ops {
     void (*close)(struct client *client, enum engine_end why);
 
     bool (*is_writable)(const struct client *client);
+    uint32_t (*queued)(const struct client *client); /* bytes that wait for it */
     const struct visitor *(*visitor)(const struct client *client);
 
     bool recovers; /* `connected` tells pids, and CONNECT may bring one, for sockets with random ids */

@@ -328,6 +328,11 @@ bool engine_is_writable(const struct engine_session *session)
     return session->poll && !session->queue.count;
 }
 
+uint32_t engine_queued(const struct engine_session *session)
+{
+    return session->queue.bytes + (session->line ? line_queued(session->line) : 0);
+}
+
 /* --- what comes in */
 
 static void answer_ping(struct engine_session *session)

@@ -175,6 +175,9 @@ const struct visitor *engine_visitor(const struct engine_session *session);
  * that waits. For volatile messages. */
 bool engine_is_writable(const struct engine_session *session);
 
+/* Bytes that wait for the client, in the session or in its WebSocket. */
+uint32_t engine_queued(const struct engine_session *session);
+
 /* A secret: `len` bytes, a multiple of three and at most 15, from the system's random source, as base64url with NUL. */
 void engine_draw_text(char *text, size_t len);
 

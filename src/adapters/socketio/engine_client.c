@@ -169,6 +169,11 @@ static bool is_writable(const struct client *client)
     return engine_is_writable(&of_client(client)->session);
 }
 
+static uint32_t queued(const struct client *client)
+{
+    return engine_queued(&of_client(client)->session);
+}
+
 static const struct visitor *visitor(const struct client *client)
 {
     return engine_visitor(&of_client(client)->session);
@@ -183,6 +188,7 @@ static const struct client_ops engine_client_client_ops = {
     .disconnected = tell_disconnected,
     .close = close_client,
     .is_writable = is_writable,
+    .queued = queued,
     .visitor = visitor,
     .recovers = true,
 };

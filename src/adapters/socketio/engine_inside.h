@@ -175,6 +175,7 @@ void line_probe(struct line *line, struct engine_session *session);
 
 enum err line_send(struct line *line, struct blob *frame, bool paced) must_check;
 bool line_is_writable(const struct line *line);
+uint32_t line_queued(const struct line *line); /* bytes */
 
 /* Sends what is queued, then a close frame. The line is nobody's then; null is allowed. */
 void line_close(struct line *line, enum engine_end why);

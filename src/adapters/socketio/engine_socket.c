@@ -75,7 +75,12 @@ enum err line_send(struct line *line, struct blob *frame, bool paced)
 
 bool line_is_writable(const struct line *line)
 {
-    return conn_is_open(&line->websocket.conn) && conn_queued(&line->websocket.conn) == 0;
+    return conn_is_open(&line->websocket.conn) && line_queued(line) == 0;
+}
+
+uint32_t line_queued(const struct line *line)
+{
+    return conn_queued(&line->websocket.conn);
 }
 
 void line_close(struct line *line, enum engine_end why)

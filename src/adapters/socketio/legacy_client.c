@@ -60,6 +60,11 @@ static bool on_is_writable(const struct client *client)
     return legacy_session_is_writable(session_of(client));
 }
 
+static uint32_t on_queued(const struct client *client)
+{
+    return legacy_session_queued(session_of(client));
+}
+
 static const struct visitor *on_visitor(const struct client *client)
 {
     return session_of(client)->visitor;
@@ -73,6 +78,7 @@ const struct client_ops legacy_client_ops = {
     .disconnected = on_disconnected,
     .close = on_close,
     .is_writable = on_is_writable,
+    .queued = on_queued,
     .visitor = on_visitor,
 };
 

@@ -99,6 +99,9 @@ void legacy_session_say(struct legacy_session *session, enum legacy_type type, s
 
 bool legacy_session_is_writable(const struct legacy_session *session);
 
+/* Bytes that wait for the client, in the session or in its WebSocket. */
+uint32_t legacy_session_queued(const struct legacy_session *session);
+
 /* All on the line has left. */
 void legacy_session_drained(struct legacy_session *session);
 
@@ -129,7 +132,7 @@ void legacy_answer(struct exchange *exchange, int status, struct blob *body);
 
 /* On a WebSocket. Errors as conn_send. */
 enum err legacy_line_send(struct legacy_line *line, struct blob *framed, bool paced) must_check;
-bool legacy_line_is_idle(const struct legacy_line *line);
+uint32_t legacy_line_queued(const struct legacy_line *line); /* bytes */
 
 /* Lets the session go and closes the WebSocket. */
 void legacy_line_close(struct legacy_line *line, enum engine_end why);

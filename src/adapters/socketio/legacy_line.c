@@ -73,9 +73,9 @@ enum err legacy_line_send(struct legacy_line *line, struct blob *framed, bool pa
     return paced ? conn_send_paced(&line->websocket.conn, framed) : websocket_send(&line->websocket, framed);
 }
 
-bool legacy_line_is_idle(const struct legacy_line *line)
+uint32_t legacy_line_queued(const struct legacy_line *line)
 {
-    return conn_queued(&line->websocket.conn) == 0;
+    return conn_queued(&line->websocket.conn);
 }
 
 void legacy_line_close(struct legacy_line *line, enum engine_end why)

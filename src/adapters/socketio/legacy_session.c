@@ -239,7 +239,12 @@ void legacy_session_say(struct legacy_session *session, enum legacy_type type, s
 
 bool legacy_session_is_writable(const struct legacy_session *session)
 {
-    return session->line ? legacy_line_is_idle(session->line) : session->poll != NULL;
+    return session->line ? legacy_line_queued(session->line) == 0 : session->poll != NULL;
+}
+
+uint32_t legacy_session_queued(const struct legacy_session *session)
+{
+    return session->queue.bytes + (session->line ? legacy_line_queued(session->line) : 0);
 }
 
 /* --- the end */

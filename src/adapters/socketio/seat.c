@@ -63,12 +63,11 @@ static void seat_closed_by_hub(struct session *session, enum err why)
     seat_end(seat_of(session), why);
 }
 
-/* What is queued lies further down, in its transport. */
 static struct session_place seat_place(const struct session *session)
 {
     const struct seat *seat = container_of(session, struct seat, session);
     const struct visitor *visitor = socket_visitor(seat->socket);
-    return (struct session_place){.address = visitor ? visitor->address : (struct span){0}};
+    return (struct session_place){visitor ? visitor->address : (struct span){0}, socket_queued(seat->socket)};
 }
 
 static const struct session_ops seat_session_ops = {

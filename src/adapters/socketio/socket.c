@@ -157,6 +157,11 @@ const struct visitor *socket_visitor(const struct socket *socket)
     return socket->client ? socket->client->ops->visitor(socket->client) : NULL;
 }
 
+uint32_t socket_queued(const struct socket *socket)
+{
+    return socket->client ? socket->client->ops->queued(socket->client) : 0;
+}
+
 bool socket_is_connected(const struct socket *socket)
 {
     return socket->connected;

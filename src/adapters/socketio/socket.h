@@ -113,6 +113,9 @@ const char *socket_id(const struct socket *socket);
 /* Who made the handshake. Lives as long as the socket is connected, and within `disconnected`; null after. */
 const struct visitor *socket_visitor(const struct socket *socket);
 
+/* Bytes that wait for its client, for all sockets on the connection; 0 where it has none. */
+uint32_t socket_queued(const struct socket *socket);
+
 bool socket_is_connected(const struct socket *socket);
 
 /* Whether it is the `/` that clients before Socket.IO 3 are put into without asking for it. */
