@@ -278,18 +278,26 @@ static bool open_front(struct parts *parts, struct front *front, const struct ro
     return front->server != NULL;
 }
 
-static bool open_pages(struct parts *parts)
+static const char *content_policy(const struct options *options)
+{
+    const char *policy = options->http.content_policy;
+    return strcmp(policy, "strict") == 0 ? strict_content_policy : policy;
+}
+
+/* A folder that is not there costs its pages only. */
+static bool open_pages(struct parts *parts, const char *option, const char *folder, struct front *front)
 {
     const struct options *options = parts->options;
-    if (!options->http.www[0])
+    unsigned max_age_s = (unsigned)(options->http.cache_ms / 1000);
+    if (!folder[0])
         return true;
-    enum err err = statics_open(options->http.www, (unsigned)(options->http.cache_ms / 1000), &parts->statics);
+    enum err err = statics_open(folder, max_age_s, content_policy(options), &front->statics);
     if (err == ERR_NO_MEMORY)
         return false;
     if (err)
-        log_event(LOG_WARN, "no pages are served", log_text("http.www", options->http.www), log_err(err));
+        log_event(LOG_WARN, "no pages are served", log_text(option, folder), log_err(err));
     else
-        router_set_fallback(parts->http.router, statics_handle, parts->statics);
+        router_set_fallback(front->router, statics_handle, front->statics);
     return true;
 }
 
@@ -313,16 +321,22 @@ static bool mount_socketio(struct parts *parts)
                                 socketio_mount_emit(parts->socketio, parts->operators.router) == OK);
 }
 
-/* The store's URL without user and password. */
-static struct span public_url(const char *url)
+/* The URL without user and password, for showing. (A file's name may have an `@` too.) Null: no memory. */
+static char *public_url(const char *url)
 {
-    const char *login_end = strrchr(url, '@');
-    return span_of(login_end ? login_end + 1 : url);
+    const char *login = strstr(url, "://");
+    const char *login_end = login ? strrchr(login, '@') : NULL;
+    char *shown = NULL;
+    if (!login_end)
+        return strdup(url);
+    return asprintf(&shown, "%.*s%s", (int)(login - url + 3), url, login_end + 1) < 0 ? NULL : shown;
 }
 
 static bool make_fronts(struct parts *parts)
 {
-    if (!list_origins(parts))
+    const struct options *options = parts->options;
+    parts->store_url = public_url(options->store.url);
+    if (!parts->store_url || !list_origins(parts))
         return false;
     struct router_config clients = {parts->auth, parts->origins, check_token, parts};
     struct router_config operators = {0};
@@ -331,11 +345,13 @@ static bool make_fronts(struct parts *parts)
         .version = PACKAGE_VERSION,
         .loop = parts->loop,
         .conns = parts->conns,
-        .store = public_url(parts->options->store.url),
+        .store = span_of(parts->store_url),
         .started_us = clock_wall_us(loop_clock(parts->loop)),
     };
     return open_front(parts, &parts->http, &clients) && nereid_mount(parts->nereid, parts->http.router) == OK &&
-           open_pages(parts) && open_front(parts, &parts->operators, &operators) &&
+           open_pages(parts, "http.www", options->http.www, &parts->http) &&
+           open_front(parts, &parts->operators, &operators) &&
+           open_pages(parts, "admin.www", options->admin.www, &parts->operators) &&
            admin_mount(&parts->admin, parts->operators.router) == OK && mount_socketio(parts);
 }
 
@@ -383,7 +399,8 @@ void parts_free(struct parts *parts)
     free_store(parts);
     router_free(parts->http.router);
     router_free(parts->operators.router);
-    statics_close(parts->statics);
+    statics_close(parts->http.statics);
+    statics_close(parts->operators.statics);
     nereid_free(parts->nereid);
     socketio_free(parts->socketio);
     talker_free(parts->talker);
@@ -394,6 +411,7 @@ void parts_free(struct parts *parts)
     if (parts->loop)
         loop_free(parts->loop);
     free(parts->origins);
+    free(parts->store_url);
     free(parts);
 }
 

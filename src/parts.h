@@ -11,10 +11,11 @@
 #include "http/server.h"
 #include "io/arrival.h"
 
-/* An HTTP server with its routes. */
+/* An HTTP server with its routes and pages. */
 struct front {
     struct router *router;
     struct http_server *server;
+    struct statics *statics; /* null: none */
 };
 
 struct parts {
@@ -25,11 +26,11 @@ struct parts {
     struct arrivals *arrivals;
     struct auth *auth;
     struct store *store; /* null once it was closed */
+    char *store_url;     /* as it may be shown */
     struct hub *hub;
     struct nereid *nereid;
     struct socketio *socketio; /* null: not spoken */
     struct talker *talker;
-    struct statics *statics; /* null: none */
     struct admin admin;
     struct front http;
     struct front operators;

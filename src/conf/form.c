@@ -211,6 +211,15 @@ static bool is_header_name(struct span text)
                                              "!#$%&'*+-.^_`|~");
 }
 
+/* One line of visible ASCII and spaces (RFC 9110 section 5.5), or empty. */
+static bool is_header_value(struct span text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (text.data[i] < ' ' || text.data[i] > '~')
+            return false;
+    return true;
+}
+
 /* What stands behind the scheme is the store's own affair (store_check). */
 static bool is_store_url(struct span text)
 {
@@ -263,6 +272,7 @@ const struct form form_network = {
     false,
 };
 const struct form form_header_name = {is_header_name, "a header name", "header names", false};
+const struct form form_header_value = {is_header_value, "the value of a header, in ASCII", "values of headers", false};
 const struct form form_store_url = {
     is_store_url,
     "sqlite:PATH, redis://HOST, redis+unix:PATH or redis+sentinel://HOST,.../MASTER",

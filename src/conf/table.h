@@ -29,12 +29,11 @@
 
 #ifdef PKGDATADIR
 #define DEFAULT_WWW PKGDATADIR "/www"
-#else
-#define DEFAULT_WWW "www"
-#endif
-#ifdef PKGDATADIR
+#define DEFAULT_OPERATOR PKGDATADIR "/operator"
 #define DEFAULT_CLIENT PKGDATADIR "/socket.io"
 #else
+#define DEFAULT_WWW "www"
+#define DEFAULT_OPERATOR "www/operator"
 #define DEFAULT_CLIENT ""
 #endif
 #ifdef STATEDIR
@@ -55,12 +54,17 @@ ROW(http, allow_origins, LIST, FORM(origin), "",
     "Empty: none but the gateway's own.")
 ROW(http, cache, DURATION, RANGE("0", "365d"), "5m",
     "How long browsers may keep the pages without asking again.")
+ROW(http, content_policy, TEXT, FORM(header_value), "strict",
+    "Content-Security-Policy of the pages; strict is the one that nereidd's own pages keep to: everything from the gateway only, "
+    "no inline scripts or styles, Trusted Types. Empty: none is sent.")
 END(http)
 
 SECTION(admin, "Health, metrics and nereidctl, for operators; and what services push")
 ROW(admin, listen, LIST, FORM(listen), "127.0.0.1:8081",
     "Addresses for /healthz, /readyz, /metrics, nereidctl and POST /emit. There is no login: keep them off public networks. Written "
     "like http.listen. Empty: none.")
+ROW(admin, www, TEXT, FORM(path), DEFAULT_OPERATOR,
+    "Folder of the operator's page, served under / at these addresses. Empty: no page.")
 END(admin)
 
 SECTION(store, "Where conversations are kept")
@@ -318,5 +322,6 @@ END(log)
 #undef CHOICE
 #undef FORM
 #undef DEFAULT_WWW
+#undef DEFAULT_OPERATOR
 #undef DEFAULT_CLIENT
 #undef DEFAULT_STORE

@@ -20,6 +20,7 @@ enum { PATH_SIZE = 1024, ETAG_SIZE = 64, AGE_SIZE = 48 };
 
 struct statics {
     int directory; /* O_PATH */
+    const char *html_policy;
     char cache_control[AGE_SIZE];
 };
 
@@ -29,6 +30,11 @@ struct file {
     const char *type;
     char etag[ETAG_SIZE];
 };
+
+const char strict_content_policy[] =
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "media-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'; "
+    "require-trusted-types-for 'script'; trusted-types nereid-chat dompurify";
 
 /* --- what a file is --- */
 
@@ -55,9 +61,6 @@ static const struct {
     {".mp3", "audio/mpeg"},
     {".ogg", "audio/ogg"},
 };
-
-static const char html_policy[] =
-    "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'; object-src 'none'";
 
 static const char *find_type(const char *path)
 {
@@ -138,11 +141,11 @@ static bool is_known(struct span list, const char *etag)
 
 static void answer(const struct statics *statics, struct request *req, struct file *file)
 {
-    bool is_html = strncmp(file->type, "text/html", 9) == 0;
+    bool has_policy = statics->html_policy[0] && strncmp(file->type, "text/html", 9) == 0;
     const struct http_header headers[] = {
         {"ETag", file->etag},
         {"Cache-Control", statics->cache_control},
-        {is_html ? "Content-Security-Policy" : NULL, html_policy},
+        {has_policy ? "Content-Security-Policy" : NULL, statics->html_policy},
         {NULL, NULL},
     };
     if (is_known(request_header(req, "If-None-Match"), file->etag)) {
@@ -168,7 +171,7 @@ void statics_handle(void *ctx, struct request *req)
     statics_reply(ctx, req, request_path(req));
 }
 
-enum err statics_open(const char *directory, unsigned max_age_s, struct statics **ret_statics)
+enum err statics_open(const char *directory, unsigned max_age_s, const char *html_policy, struct statics **ret_statics)
 {
     struct statics *statics = calloc(1, sizeof(*statics));
     if (!statics)
@@ -178,6 +181,7 @@ enum err statics_open(const char *directory, unsigned max_age_s, struct statics 
         free(statics);
         return ERR_NOT_FOUND;
     }
+    statics->html_policy = html_policy;
     if (max_age_s)
         (void)snprintf(statics->cache_control, sizeof(statics->cache_control), "max-age=%u", max_age_s);
     else

@@ -4,8 +4,8 @@
  *
  * Only regular files below the directory, reached without a symbolic link and without `..`; names that begin with a dot
  * do not exist. `/` at the end of a path means index.html. Answers carry an ETag made of size and time of change,
- * `Cache-Control: max-age`, and for HTML a Content-Security-Policy that lets a page load from its own origin only. Loop
- * thread only; files are read by the kernel as they are sent.
+ * `Cache-Control: max-age`, and for HTML a Content-Security-Policy. Loop thread only; files are read by the kernel as
+ * they are sent.
  */
 #ifndef HTTP_STATIC_H
 #define HTTP_STATIC_H
@@ -16,9 +16,15 @@
 
 struct statics;
 
-/* `max_age_s`: how long a browser may use a file without asking again; 0: always asks. ERR_NOT_FOUND: no such
- * directory, or no access to it. ERR_NO_MEMORY. */
-enum err statics_open(const char *directory, unsigned max_age_s, struct statics **ret_statics) must_check;
+/* What pages need that load everything from their own origin, have no inline scripts or styles, and make HTML of text
+ * by the Trusted Types policies of the chat page only. */
+extern const char strict_content_policy[];
+
+/* `max_age_s`: how long a browser may use a file without asking again; 0: always asks. `html_policy`: the
+ * Content-Security-Policy, which outlives the statics; empty: none. ERR_NOT_FOUND: no such directory, or no access to
+ * it. ERR_NO_MEMORY. */
+enum err statics_open(const char *directory, unsigned max_age_s, const char *html_policy,
+                      struct statics **ret_statics) must_check;
 
 /* Null is allowed. */
 void statics_close(struct statics *statics);

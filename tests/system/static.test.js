@@ -89,11 +89,18 @@ describe('pages', { concurrency: 4 }, () => {
     assert.notEqual(changed.headers.etag, etag);
   });
 
-  test('bring a policy that lets them load from here only', async (t) => {
+  test('bring a policy that lets them load from here only, or one of the operator', async (t) => {
     const { gateway } = await startWithPages(t);
     const { headers } = await fetch(`${gateway.url}/`);
-    assert.match(headers.get('content-security-policy'), /default-src 'self'/);
+    const policy = headers.get('content-security-policy');
+    assert.match(policy, /default-src 'none'; script-src 'self'; .*require-trusted-types-for 'script'/);
+    assert.doesNotMatch(policy, /unsafe/);
     assert.equal(headers.get('referrer-policy'), 'no-referrer');
+    const own = "default-src 'self'; style-src 'unsafe-inline'";
+    const other = await startWithPages(t, { 'http.content_policy': own });
+    assert.equal((await fetch(`${other.gateway.url}/`)).headers.get('content-security-policy'), own);
+    const none = await startWithPages(t, { 'http.content_policy': '' });
+    assert.equal((await fetch(`${none.gateway.url}/`)).headers.get('content-security-policy'), null);
   });
 
   test('answer HEAD and OPTIONS, and no other method', async (t) => {

@@ -462,6 +462,21 @@ static void header_names(void **state)
     assert_form(&form_header_name, cases, array_len(cases));
 }
 
+static void header_values(void **state)
+{
+    (void)state;
+    static const struct form_case cases[] = {
+        {"default-src 'self'; img-src data:", true},
+        {"", true},
+        {" ~", true},
+        {"a\tb", false},
+        {"a\nb", false},
+        {"a\x7f", false},
+        {"\xc3\xa4", false},
+    };
+    assert_form(&form_header_value, cases, array_len(cases));
+}
+
 static void store_urls(void **state)
 {
     (void)state;
@@ -996,6 +1011,7 @@ int main(void)
         conf_test(origins),
         conf_test(networks),
         conf_test(header_names),
+        conf_test(header_values),
         conf_test(store_urls),
         conf_test(a_file_has_sections_comments_and_spaces),
         conf_test(a_value_may_hold_the_marks_of_the_file),

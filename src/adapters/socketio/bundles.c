@@ -63,7 +63,7 @@ enum err bundles_mount(struct socketio *adapter, struct router *router)
 {
     const struct socketio_options *options = &adapter->options;
     struct statics *statics;
-    enum err err = statics_open(options->bundles, MAX_AGE_S, &statics);
+    enum err err = statics_open(options->bundles, MAX_AGE_S, "", &statics);
     if (err == ERR_NOT_FOUND) {
         log_event(LOG_WARN, "the folder with the bundles of Socket.IO's client cannot be opened, none are served",
                   log_text("folder", options->bundles));

@@ -52,6 +52,7 @@ export class Gateway {
     this.options = {
       'http.listen': '127.0.0.1:0',
       'http.www': '',
+      'admin.www': '',
       'admin.listen': '127.0.0.1:0',
       'talker.listen': '127.0.0.1:0',
       'store.url': `sqlite:${path.join(folder, 'chat.db')}`,
