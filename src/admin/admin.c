@@ -96,6 +96,7 @@ static void handle_metrics(void *ctx, struct request *req)
     buf_printf(&out, "# HELP nereidd_build_info Which build this is\n# TYPE nereidd_build_info gauge\n");
     buf_printf(&out, "nereidd_build_info{version=\"%s\"} 1\n", admin->version);
     write_metrics(&out);
+    admin_write_process(&out, admin->started_us);
     admin_reply(req, 200, "text/plain; version=0.0.4; charset=utf-8", &out);
 }
 

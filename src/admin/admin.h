@@ -4,10 +4,11 @@
  *
  *     GET  /healthz                  200 while the loop turns
  *     GET  /readyz                   200 while clients can be served, else 503 with the reason
- *     GET  /metrics                  the table of base/metric.h in Prometheus' text format, version 0.0.4
+ *     GET  /metrics                  the table of base/metric.h, and what the system knows of the process, in
+ *                                    Prometheus' text format, version 0.0.4
  *     GET  /status                   this process in a few lines
  *     GET  /sessions                 who is connected; ?user=, ?protocol=: only these
- *     GET  /threads                  the threads in memory
+ *     GET  /threads                  the threads in memory; both lists in parts, if wanted (views.c)
  *     GET  /threads/<thread>/watch   one thread as an endless answer: who is in it, and what is said
  *     GET  /tokens                   the tokens that sessions are open with, without the tokens themselves
  *     POST /send                     says something in a thread

@@ -23,6 +23,12 @@ void metric_add(enum metric metric, int64_t by)
     values[metric].number += by;
 }
 
+void metric_set(enum metric metric, int64_t value)
+{
+    assert(rows[metric].kind == METRIC_KIND_GAUGE);
+    values[metric].number = value;
+}
+
 void metric_observe(enum metric metric, int64_t duration_us)
 {
     assert(rows[metric].kind == METRIC_KIND_HISTOGRAM);

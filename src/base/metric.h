@@ -107,6 +107,8 @@
     ROW(METRIC_PRUNED, COUNTER, "nereidd_store_pruned_total", "", "Messages removed by retention")                     \
     ROW(METRIC_REDIS_UP, GAUGE, "nereidd_redis_up", "", "Whether Redis is connected")                                  \
     ROW(METRIC_REDIS_CONNECTS, COUNTER, "nereidd_redis_connects_total", "", "Times Redis was connected to")            \
+    ROW(METRIC_REDIS_NODES, GAUGE, "nereidd_redis_nodes", "",                                                          \
+        "Nodes on this Redis, as it said last; 0 while it is away")                                                    \
     ROW(METRIC_REDIS_ERRORS, COUNTER, "nereidd_redis_errors_total", "", "Error replies of Redis, and senseless ones")  \
     ROW(METRIC_REDIS_SKIPPED, COUNTER, "nereidd_redis_skipped_total", "",                                              \
         "Entries and events in Redis that nereidd cannot read")                                                        \
@@ -146,6 +148,9 @@ struct metric_histogram {
 
 /* Adds `by`, which may be negative for a gauge. Not for a histogram. */
 void metric_add(enum metric metric, int64_t by);
+
+/* Of a gauge only. */
+void metric_set(enum metric metric, int64_t value);
 
 /* Puts one duration into a histogram. */
 void metric_observe(enum metric metric, int64_t duration_us);

@@ -417,13 +417,14 @@ static void end_sessions_of(struct hub *hub, const struct thread *thread, enum e
 static void message_announced(struct store_sink *sink, struct message *message)
 {
     struct hub *hub = container_of(sink, struct hub, sink);
-    const struct thread *thread = thread_find(hub, message->fields.thread);
+    struct thread *thread = thread_find(hub, message->fields.thread);
     struct event *event = thread ? event_of_message(message) : NULL;
     if (thread && !event)
         end_sessions_of(hub, thread, ERR_NO_MEMORY);
     hub->cursor = message->cursor;
     if (!event)
         return;
+    thread->last_us = message->fields.time_us;
     watch_message(thread, event);
     /* Members may be known here before the log has come to where they joined. */
     for (uint32_t i = 0; i < thread->member_count; i++)

@@ -385,6 +385,7 @@ struct thread_view {
     uint32_t members;
     uint32_t available;
     uint32_t watches;
+    int64_t last_us; /* wall clock, when the last message was sent, since the thread is in memory; 0: none was */
 };
 
 /* A token that sessions are open with; the token itself is not told. */
@@ -396,7 +397,7 @@ struct token_view {
 };
 
 /* Each calls `visit` for each that is in the memory of this node, in no particular order. `visit` may not call into
- * the hub. */
+ * the hub. The spans that it is given live until the next call into the hub. */
 void hub_view_sessions(const struct hub *hub, void (*visit)(void *ctx, const struct session_view *view), void *ctx);
 void hub_view_threads(const struct hub *hub, void (*visit)(void *ctx, const struct thread_view *view), void *ctx);
 void hub_view_tokens(const struct hub *hub, void (*visit)(void *ctx, const struct token_view *view), void *ctx);

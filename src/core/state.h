@@ -109,6 +109,7 @@ struct thread {
     struct member *members;  /* owned array */
     char *room;              /* owned; its public name, null for none */
     struct watched *watched; /* null: nobody does */
+    int64_t last_us;         /* when the last message was sent, since the thread is in memory; 0: none was */
     uint32_t member_count;
     uint32_t active_count;
 };

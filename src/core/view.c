@@ -36,6 +36,7 @@ void hub_view_threads(const struct hub *hub, void (*visit)(void *ctx, const stru
             .room = thread->room ? span_of(thread->room) : (struct span){0},
             .members = thread->member_count,
             .watches = watch_count(thread),
+            .last_us = thread->last_us,
         };
         for (uint32_t i = 0; i < thread->member_count; i++)
             view.available += user_available(thread->members[i].user);

@@ -285,6 +285,7 @@ void node_down(struct redis_store *store)
 {
     store->joined = store->rejoining = store->catching_up = store->retaining = false;
     timer_clear(loop_timers(store->loop), &store->pulse_timer);
+    metric_set(METRIC_REDIS_NODES, 0);
 }
 
 void node_lease(struct redis_store *store, struct span user, enum lease lease)
@@ -413,6 +414,7 @@ static void pulse_is_taken(void *ctx, const redisReply *reply)
     struct redis_store *store = ctx;
     int64_t version;
     int64_t more;
+    int64_t nodes;
     if (is_gone(reply)) {
         rejoin(store);
         return;
@@ -420,7 +422,8 @@ static void pulse_is_taken(void *ctx, const redisReply *reply)
     if (!is_answer(store, reply))
         return;
     struct cursor trimmed;
-    if (!reply_int(reply, 1, &version) || !reply_int(reply, 2, &more) || !reply_cursor(reply, 3, &trimmed)) {
+    if (!reply_int(reply, 1, &version) || !reply_int(reply, 2, &more) || !reply_cursor(reply, 3, &trimmed) ||
+        !reply_int(reply, 4, &nodes)) {
         store_confused(store);
         return;
     }
@@ -429,6 +432,7 @@ static void pulse_is_taken(void *ctx, const redisReply *reply)
         return;
     }
     store->trimmed = trimmed;
+    metric_set(METRIC_REDIS_NODES, nodes);
     store_works(store);
     want_version(store, version);
     if (more)

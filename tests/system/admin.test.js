@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What operators see and do: health, readiness, metrics as Prometheus reads them, and what nereidctl stands on.
 import assert from 'node:assert/strict';
+import fs from 'node:fs/promises';
 import { describe, test } from 'node:test';
 
 import { makeFolder, startGateway } from './lib/gateway.js';
@@ -52,7 +53,7 @@ describe('metrics', { concurrency: 4 }, () => {
     const { types, helps, samples } = await gateway.metrics();
     for (const [name, type] of types) {
       assert.ok(helps.get(name)?.length > 5, `${name} has a help`);
-      assert.match(name, /^nereidd_[a-z_]+$/);
+      assert.match(name, /^(nereidd|process)_[a-z_]+$/);
       assert.equal(type === 'counter', name.endsWith('_total'), `${name} is named as a ${type} is`);
     }
     for (const name of samples.keys())
@@ -109,6 +110,27 @@ describe('metrics', { concurrency: 4 }, () => {
     assert.equal(samples.get(`${name}_count`), samples.get('nereidd_store_commits_total'));
     assert.ok(samples.get(`${name}_count`) >= 50);
     assert.ok(samples.get(`${name}_sum`) > 0);
+  });
+
+  test('tell what the process uses, as the system has it', async (t) => {
+    const begun = Date.now();
+    const gateway = await startGateway(t);
+    const people = await gateway.people('alice', 'bob', 'carol');
+    const before = (await gateway.metrics()).samples;
+    for (const person of people) await person.stream();
+    const { samples } = await gateway.metrics();
+    const proc = (name) => fs.readFile(`/proc/${gateway.pid}/${name}`, 'utf8');
+    const resident = 1024 * Number(/^VmRSS:\s+(\d+) kB$/m.exec(await proc('status'))[1]);
+    const memory = samples.get('process_resident_memory_bytes');
+    assert.ok(Math.abs(memory - resident) < 2 ** 20, `${memory} and ${resident}`);
+    const descriptors = (await fs.readdir(`/proc/${gateway.pid}/fd`)).length;
+    const open = samples.get('process_open_fds');
+    assert.ok(Math.abs(open - descriptors) <= 2, `${open} and ${descriptors}; who asked may be gone by now`);
+    assert.equal(samples.get('process_max_fds'), Number(/^Max open files\s+(\d+)/m.exec(await proc('limits'))[1]));
+    const cpu = samples.get('process_cpu_seconds_total');
+    assert.ok(cpu > before.get('process_cpu_seconds_total') && cpu < 60, `${cpu} s`);
+    const started = samples.get('process_start_time_seconds') * 1000;
+    assert.ok(started >= begun - 1000 && started <= Date.now());
   });
 
   test('have labels of a fixed number, whoever comes', async (t) => {
@@ -199,6 +221,60 @@ describe('what nereidctl reads', { concurrency: 4 }, () => {
       );
     assert.equal((await view(gateway, query({ protocol: 'talker' }))).sessions.length, 0);
     assert.equal((await view(gateway, query({ user: 'alice', protocol: 'nereid-stream' }))).sessions.length, 1);
+  });
+
+  test('gives lists in parts, in any order, and says of how many', async (t) => {
+    const gateway = await startGateway(t);
+    const names = Array.from({ length: 25 }, (_, i) => `user ${String(i).padStart(2, '0')}`);
+    for (const name of ['Zoë', ...names]) await gateway.person(name).stream();
+    const part = async (fields) => {
+      const { sessions, matching, total } = await view(gateway, `/sessions?${new URLSearchParams(fields)}`);
+      return [sessions.map(({ user }) => user), matching, total];
+    };
+    assert.deepEqual((await part({}))[0].sort(), ['Zoë', ...names].sort(), 'without wishes it is all there is');
+    assert.deepEqual(await part({ sort: 'user', limit: 3 }), [names.slice(0, 3), 26, 26]);
+    assert.deepEqual(await part({ sort: 'user', limit: 3, offset: 3 }), [names.slice(3, 6), 26, 26]);
+    assert.deepEqual(await part({ sort: '-user', limit: 2 }), [['Zoë', 'user 24'], 26, 26]);
+    assert.deepEqual(await part({ sort: 'since', limit: 2 }), [['Zoë', 'user 00'], 26, 26]);
+    assert.deepEqual(await part({ sort: '-queue_bytes', limit: 2 }), [names.slice(0, 2), 26, 26], 'equals by name');
+    assert.deepEqual(await part({ sort: 'user', find: 'USER 1', offset: 8 }), [['user 18', 'user 19'], 10, 26]);
+    assert.deepEqual(await part({ find: 'oë' }), [['Zoë'], 1, 26]);
+    assert.deepEqual((await part({ find: '127.0.0', limit: 0 })), [[], 26, 26], 'addresses, too');
+    assert.deepEqual(await part({ find: 'nobody' }), [[], 0, 26]);
+    assert.deepEqual(await part({ offset: 1000 }), [[], 26, 26]);
+    assert.deepEqual(await part({ protocol: 'talker' }), [[], 0, 26]);
+    for (const sort of ['protocol', 'address', '-since']) assert.equal((await part({ sort }))[0].length, 26, sort);
+    const bad = ['limit=x', 'limit=-1', 'limit=', 'limit=9999999999', 'offset=1.5', 'sort=token', 'sort=', 'sort=-'];
+    for (const query of bad)
+      for (const path of ['/sessions', '/threads']) {
+        const { status, body } = await gateway.admin(`${path}?${query}`);
+        assert.deepEqual([status, JSON.parse(body).error], [400, 'bad_field'], path + query);
+      }
+  });
+
+  test('says of a thread when the last message came', async (t) => {
+    const gateway = await startGateway(t);
+    const [alice, bob] = await gateway.people('alice', 'bob');
+    const [lobby, hall] = [await alice.room('lobby'), await bob.room('Hall')];
+    const direct = await alice.thread('bob');
+    for (const one of [alice, bob]) await one.stream();
+    const list = async (query) => {
+      const { threads, matching, total } = await view(gateway, `/threads?${query}`);
+      return [threads.map(({ id }) => id), matching, total];
+    };
+    const { threads } = await view(gateway, '/threads');
+    assert.ok(threads.every((thread) => !('last' in thread)), 'none so far');
+    await alice.say(lobby, 'one');
+    const { threads: later } = await view(gateway, '/threads?sort=-last');
+    assert.equal(later[0].id, lobby);
+    assert.ok(Math.abs(Date.parse(later[0].last) - Date.now()) < 10_000);
+    await bob.say(hall, 'two');
+    assert.deepEqual(await list('sort=-last&limit=2'), [[hall, lobby], 3, 3]);
+    assert.deepEqual(await list('sort=room'), [[hall, lobby, direct], 3, 3]);
+    assert.deepEqual(await list('sort=-members&limit=1'), [[direct], 3, 3]);
+    assert.deepEqual(await list('find=hALL'), [[hall], 1, 3]);
+    assert.deepEqual(await list(`find=${direct.slice(4, 20).toUpperCase()}`), [[direct], 1, 3]);
+    assert.equal((await list('sort=available'))[0].length, 3);
   });
 
   test('has polls while they wait, and no token in whole', async (t) => {

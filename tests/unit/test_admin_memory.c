@@ -139,7 +139,10 @@ static void views(void **state)
     (void)state;
     try_each_allocation(GET("/status"), "\"cursor\":\"0\"}", NULL);
     try_each_allocation(GET("/sessions"), "\"user\":\"alice\"", NULL);
+    try_each_allocation(GET("/sessions?sort=-since&limit=1&find=ALI"), "\"matching\":1,\"total\":1}", NULL);
     try_each_allocation(GET("/threads"), "\"room\":\"lobby\"", NULL);
+    try_each_allocation(GET("/threads?sort=last&offset=0&find=Lobby"), "\"matching\":1,\"total\":1}", NULL);
+    try_each_allocation(GET("/metrics"), "process_start_time_seconds", NULL);
     try_each_allocation(GET("/tokens"), "{\"tokens\":[]}", NULL);
 }
 

@@ -81,6 +81,16 @@ static void numbers_add_up(void **state)
     assert_int_equal(metric_value(METRIC_ACCEPTED), 0);
 }
 
+static void a_gauge_can_be_set(void **state)
+{
+    (void)state;
+    metric_add(METRIC_USERS, 3);
+    metric_set(METRIC_USERS, 2);
+    assert_int_equal(metric_value(METRIC_USERS), 2);
+    metric_set(METRIC_USERS, 0);
+    assert_int_equal(metric_value(METRIC_USERS), 0);
+}
+
 static void a_duration_falls_into_the_bucket_whose_bound_it_does_not_exceed(void **state)
 {
     (void)state;
@@ -119,6 +129,7 @@ int main(void)
         cmocka_unit_test(rows_of_one_name_are_of_one_kind_and_differ_in_their_label),
         cmocka_unit_test(a_label_is_one_word_in_quotes),
         cmocka_unit_test(numbers_add_up),
+        cmocka_unit_test(a_gauge_can_be_set),
         cmocka_unit_test(a_duration_falls_into_the_bucket_whose_bound_it_does_not_exceed),
         cmocka_unit_test(a_clock_that_went_back_adds_nothing),
     };

@@ -37,8 +37,11 @@ static void see_session(void *ctx, const struct session_view *view)
 
 static void see_thread(void *ctx, const struct thread_view *view)
 {
-    seen_add(ctx, "%.*s: %u members, %u available, %u watches;", view->room.data ? (int)view->room.len : 1,
+    seen_add(ctx, "%.*s: %u members, %u available, %u watches", view->room.data ? (int)view->room.len : 1,
              view->room.data ? view->room.data : "-", view->members, view->available, view->watches);
+    if (view->last_us)
+        seen_add(ctx, ", last at %lld", (long long)view->last_us);
+    seen_add(ctx, ";");
 }
 
 static void see_token(void *ctx, const struct token_view *view)
@@ -103,6 +106,31 @@ static void threads_are_seen_with_how_many_are_there(void **state)
     hub_rig_fini(&rig);
 }
 
+static void of_a_thread_it_is_seen_when_the_last_message_was_sent(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct viewer alice = {0};
+    struct seen seen = {0};
+    char expected[200];
+    hub_rig_init(&rig, FRIENDS_THREADS);
+    struct id hall = hub_rig_room(&rig, "alice", "hall");
+    viewer_join(&alice, &rig, "alice");
+    hub_rig_turn(&rig);
+    for (int i = 0; i < 2; i++) {
+        hub_rig_pass(&rig, 5000);
+        hub_rig_send(&rig, hall, "alice", "hello");
+        seen = (struct seen){0};
+        hub_view_threads(rig.hub, see_thread, &seen);
+        snprintf(expected, sizeof(expected), "hall: 1 members, 1 available, 0 watches, last at %lld;",
+                 (long long)rig.clock.wall_us);
+        assert_string_equal(seen.text, expected);
+    }
+    viewer_skip(&alice);
+    viewer_leave(&alice);
+    hub_rig_fini(&rig);
+}
+
 static void of_a_token_in_use_only_the_beginning_is_seen(void **state)
 {
     (void)state;
@@ -136,6 +164,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sessions_are_seen_with_where_they_are),
         cmocka_unit_test(threads_are_seen_with_how_many_are_there),
+        cmocka_unit_test(of_a_thread_it_is_seen_when_the_last_message_was_sent),
         cmocka_unit_test(of_a_token_in_use_only_the_beginning_is_seen),
     };
     return cmocka_run_group_tests_name("hub view", tests, NULL, NULL);

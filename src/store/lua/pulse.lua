@@ -2,7 +2,7 @@
 -- A sign of life of a node. Any node's pulse takes down the leases of nodes that have given none, a few
 -- at a time. ARGV: node, milliseconds of a lease, '1' to renew it, milliseconds after which a pulse is missed.
 -- Returns: '', the version of the last change of a user, whether there is more to take down, how far the
--- log has been trimmed.
+-- log has been trimmed, how many nodes there are.
 local node, lease, pause_ms = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[4])
 local batch = 100
 local now = math.floor(now_us() / 1000)
@@ -38,4 +38,4 @@ if dead then
         call('LPOP', 'chat:dead')
     end
 end
-return {'', fields[3] or '1', call('EXISTS', 'chat:dead'), fields[4] or '0'}
+return {'', fields[3] or '1', call('EXISTS', 'chat:dead'), fields[4] or '0', #call('ZRANGE', 'chat:nodes', 0, -1)}
