@@ -300,7 +300,7 @@ describe('probe', () => {
       marks.map(({ mark, of, pad }) => [mark, of, pad.length]),
       [1, 2, 3, 4].map((mark) => [mark, 4, 50]),
     );
-    for (const query of ['marks=0', 'marks=101', 'gap=5001', 'pad=65537', 'marks=x']) {
+    for (const query of ['marks=0', 'marks=101', 'gap=20001', 'marks=100&gap=7000', 'pad=65537', 'marks=x']) {
       const { responses } = await exchange(gateway, getPath(`${BASE}/probe?${query}`));
       assert.equal(responses[0].status, 400, query);
     }

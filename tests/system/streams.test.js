@@ -9,7 +9,7 @@ import { BASE, basic } from './lib/person.js';
 import { descriptors } from './lib/process.js';
 import { parseChunks } from './lib/raw.js';
 import { startRelay } from './lib/relay.js';
-import { waitFor } from './lib/wait.js';
+import { Inbox, waitFor } from './lib/wait.js';
 
 const STREAMING = 'nereidd_sessions{protocol="nereid-stream"}';
 const TIMESTAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/;
@@ -217,6 +217,68 @@ describe('what a stream looks like', { concurrency: 6 }, () => {
     assert.equal(stanza, '{}');
   });
 
+  test('marks are heartbeats that come soon, 200 ms apart, and then no more', async (t) => {
+    const gateway = await startGateway(t);
+    const alice = gateway.person('alice');
+    for (const open of [
+      () => alice.stream({ marks: 3 }),
+      () => {
+        const init = { method: 'POST', headers: alice.headers, body: '{"marks":3}' };
+        return NdjsonFeed.open(gateway, alice.url('/stream'), init);
+      },
+    ]) {
+      const stream = await open();
+      await stream.stanza('presence');
+      const beats = [];
+      for (let i = 0; i < 3; i++) {
+        beats.push(await stream.envelopes.next(({ stanzas }) => stanzas.length === 0, `mark ${i + 1}`, 4000));
+      }
+      const times = beats.map(({ timestamp }) => Date.parse(timestamp));
+      assert.ok(times[1] - times[0] >= 190 && times[2] - times[1] >= 190, `200 ms apart: ${times}`);
+      await assert.rejects(stream.envelopes.next(undefined, 'a fourth', 500), /not within 500 ms/);
+      stream.close();
+    }
+  });
+
+  test('marks come whatever else is sent meanwhile', async (t) => {
+    const gateway = await startGateway(t);
+    const [alice, bob] = await gateway.people('alice', 'bob');
+    const thread = await bob.thread('alice');
+    const stream = await alice.stream({ marks: 2 });
+    const isMark = ({ stanzas }) => stanzas.length === 0;
+    let seen = false;
+    const marks = (async () => {
+      await stream.envelopes.next(isMark, 'the first mark');
+      await stream.envelopes.next(isMark, 'the second mark');
+      seen = true;
+    })();
+    let said = 0;
+    while (!seen && said < 2000) await bob.say(thread, `message ${said++}`);
+    await marks;
+    await stream.message(`message ${said - 1}`);
+    assert.equal(stream.texts.length, said, 'and nothing is lost to them');
+  });
+
+  test('to EventSource marks, and all heartbeats after them, are events that a page hears', async (t) => {
+    const gateway = await startGateway(t);
+    const [alice, bob] = await gateway.people('alice', 'bob');
+    for (const dialect of ['spec', 'module']) {
+      const query = { dialect, format: 'sse', marks: 1, heartbeat: 1 };
+      const stream = SseFeed.open(gateway, alice.url(`/stream/${await alice.token()}`, query));
+      const beats = new Inbox();
+      stream.source.addEventListener('heartbeat', ({ data, lastEventId }) => {
+        beats.push({ ...JSON.parse(data), lastEventId });
+      });
+      const mark = await beats.next(undefined, 'the mark', 4000);
+      assert.match(mark.timestamp, TIMESTAMP);
+      const { UUID } = await bob.send({ to: 'alice', message: 'between' });
+      const said = await stream.events.next(({ stanza }) => stanza.message?.id === UUID);
+      const beat = await beats.next(undefined, 'a heartbeat', 4000);
+      assert.equal(beat.lastEventId, said.id, 'its id is the cursor');
+      stream.close();
+    }
+  });
+
   test('padding fills the first bytes for hops that hold them back', async (t) => {
     const gateway = await startGateway(t);
     const alice = gateway.person('alice');
@@ -237,6 +299,8 @@ describe('what a stream looks like', { concurrency: 6 }, () => {
       { heartbeat: 'x' },
       { pad: 65537 },
       { pad: -1 },
+      { marks: 11 },
+      { marks: -1 },
       { dialect: 'klingon' },
       { show: 'here' },
       { format: ['sse', 'ndjson'] },

@@ -499,14 +499,28 @@ static void silence_is_broken_by_a_heartbeat(void **state)
     const struct cursor cursor = {9, 0};
     const char *envelope = "{\"timestamp\":\"" THEN "\",\"cursor\":\"9\",\"stanzas\":[]}\n";
     struct wire wire = wire_of(WIRE_NDJSON, DIALECT_SPEC, false);
-    assert_said(wire_heartbeat(&wire, then_us, cursor), envelope);
+    assert_said(wire_heartbeat(&wire, false, then_us, cursor), envelope);
     wire = wire_of(WIRE_NDJSON, DIALECT_MODULE, false);
-    assert_said(wire_heartbeat(&wire, then_us, cursor), envelope);
+    assert_said(wire_heartbeat(&wire, false, then_us, cursor), envelope);
     wire = wire_of(WIRE_SSE, DIALECT_SPEC, false);
-    assert_said(wire_heartbeat(&wire, then_us, cursor), ":\n\n");
+    assert_said(wire_heartbeat(&wire, false, then_us, cursor), ":\n\n");
     /* Not an object: the module's client is sent this very string. */
     wire = wire_of(WIRE_SSE, DIALECT_MODULE, false);
-    assert_said(wire_heartbeat(&wire, then_us, cursor), "data: \"{}\"\n\n");
+    assert_said(wire_heartbeat(&wire, false, then_us, cursor), "data: \"{}\"\n\n");
+}
+
+static void a_heartbeat_can_be_one_that_a_page_hears(void **state)
+{
+    (void)state;
+    const struct cursor cursor = {9, 0};
+    for (unsigned dialect = 0; dialect < DIALECT_COUNT; dialect++) {
+        struct wire wire = wire_of(WIRE_SSE, (enum dialect)dialect, false);
+        assert_said(wire_heartbeat(&wire, true, then_us, cursor),
+                    "event: heartbeat\nid: 9\ndata: {\"timestamp\":\"" THEN "\"}\n\n");
+        wire = wire_of(WIRE_NDJSON, (enum dialect)dialect, false);
+        assert_said(wire_heartbeat(&wire, true, then_us, cursor),
+                    "{\"timestamp\":\"" THEN "\",\"cursor\":\"9\",\"stanzas\":[]}\n");
+    }
 }
 
 static void padding_is_at_least_as_long_as_asked(void **state)
@@ -593,6 +607,7 @@ int main(void)
         cmocka_unit_test(an_event_is_written_once_for_each_wire),
         cmocka_unit_test(what_is_shared_outlives_its_event),
         cmocka_unit_test(silence_is_broken_by_a_heartbeat),
+        cmocka_unit_test(a_heartbeat_can_be_one_that_a_page_hears),
         cmocka_unit_test(padding_is_at_least_as_long_as_asked),
         cmocka_unit_test(a_farewell_says_why),
         cmocka_unit_test(every_error_makes_a_farewell),

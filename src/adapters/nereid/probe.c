@@ -12,7 +12,8 @@
 #include "adapters/nereid/adapter.h"
 #include "base/time.h"
 
-enum { MARKS_DEFAULT = 5, MARKS_MAX = 100, GAP_DEFAULT_MS = 200, GAP_MAX_MS = 5000, PAD_MAX = 65536 };
+enum { MARKS_DEFAULT = 5, MARKS_MAX = 100, GAP_DEFAULT_MS = 200, GAP_MAX_MS = 20000, PAD_MAX = 65536 };
+enum { LASTS_MAX_MS = 600000 };
 
 struct probe {
     struct stream stream;
@@ -108,6 +109,8 @@ static void read_probe(struct reader *in, struct probe *probe)
     read_count(in, "marks", 1, MARKS_MAX, &probe->marks);
     read_count(in, "gap", 0, GAP_MAX_MS, &probe->gap_ms);
     read_count(in, "pad", 0, PAD_MAX, &probe->pad);
+    if ((probe->marks - 1) * probe->gap_ms > LASTS_MAX_MS)
+        reader_note(in, "gap", ERR_BAD_FIELD);
 }
 
 /* Null: no memory. */

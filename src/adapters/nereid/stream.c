@@ -6,13 +6,16 @@
  *
  * All errors that can be known are answered before the head goes out. What a feed sends is shared bytes (wire.h); a
  * feed itself holds nothing but its place.
+ *
+ * A client that asks for marks gets its first signs of life soon: one that comes when the stream has been under way for
+ * a while tells that nothing on the way holds it back.
  */
 #include <stdlib.h>
 
 #include "adapters/nereid/adapter.h"
 #include "base/log.h"
 
-enum { HEARTBEAT_MAX_S = 600, PAD_MAX = 65536 };
+enum { HEARTBEAT_MAX_S = 600, PAD_MAX = 65536, MARKS_MAX = 10, MARK_GAP_MS = 200 };
 
 struct feed {
     struct stream stream;
@@ -23,6 +26,8 @@ struct feed {
     uint32_t heartbeat_ms;
     uint8_t format;
     uint8_t dialect;
+    uint8_t marks; /* still to come */
+    bool visible;  /* marks were asked for */
 };
 
 static struct feed *feed_of_session(struct session *session)
@@ -124,17 +129,32 @@ static void feed_closed_by_hub(struct session *session, enum err why)
     feed_end(feed_of_session(session), why);
 }
 
-/* A feed that was busy since the timer was set is only looked at again: no timer is touched per message. */
+static void send_heartbeat(struct feed *feed)
+{
+    struct wire wire = feed_wire(feed);
+    feed_send_new(feed, wire_heartbeat(&wire, feed->visible, wall_us(feed), session_cursor(&feed->session)));
+}
+
+/* The next mark while there are some, else so long after what was sent last. */
+static void set_heartbeat(struct feed *feed)
+{
+    struct loop *loop = feed->nereid->loop;
+    int64_t due_ms = feed->marks ? loop_now_ms(loop) + MARK_GAP_MS : feed->sent_ms + feed->heartbeat_ms;
+    timer_set(loop_timers(loop), &feed->heartbeat, due_ms);
+}
+
+/* A feed that was busy since the timer was set is only looked at again: no timer is touched per message. Marks come
+ * however busy it is. */
 static void heartbeat_due(struct timer *timer)
 {
     struct feed *feed = container_of(timer, struct feed, heartbeat);
-    struct loop *loop = feed->nereid->loop;
-    if (loop_now_ms(loop) - feed->sent_ms >= feed->heartbeat_ms) {
-        struct wire wire = feed_wire(feed);
-        feed_send_new(feed, wire_heartbeat(&wire, wall_us(feed), session_cursor(&feed->session)));
-    }
+    bool silent = loop_now_ms(feed->nereid->loop) - feed->sent_ms >= feed->heartbeat_ms;
+    if (feed->marks || silent)
+        send_heartbeat(feed);
+    if (feed->marks)
+        feed->marks--;
     if (session_attached(&feed->session))
-        timer_set(loop_timers(loop), timer, feed->sent_ms + feed->heartbeat_ms);
+        set_heartbeat(feed);
 }
 
 /* --- the socket */
@@ -188,6 +208,7 @@ struct stream_call {
     struct id token;
     int64_t heartbeat_s;
     int64_t pad;
+    int64_t marks;
     enum show show;
     struct span status;
     bool sets_presence; /* `show` or `status` was given */
@@ -203,6 +224,8 @@ static enum err feed_new(const struct stream_call *asked, struct handoff *handof
     feed->heartbeat_ms = (uint32_t)asked->heartbeat_s * 1000;
     feed->format = (uint8_t)asked->wire.format;
     feed->dialect = (uint8_t)asked->wire.style.dialect;
+    feed->marks = (uint8_t)asked->marks;
+    feed->visible = asked->marks > 0;
     enum err err = timer_init(loop_timers(nereid->loop), &feed->heartbeat, heartbeat_due);
     if (!err)
         err = stream_open(&feed->stream, nereid->conns, &feed_conn_ops, handoff);
@@ -217,14 +240,13 @@ static enum err feed_new(const struct stream_call *asked, struct handoff *handof
 
 static void feed_start(struct feed *feed, struct stream_call *asked)
 {
-    struct loop *loop = asked->call.nereid->loop;
     enum err err = hub_attach(&feed->session, &feed_session_ops, asked->call.user, &asked->attach);
     if (err) {
         feed_end(feed, err);
         return;
     }
-    feed->sent_ms = loop_now_ms(loop);
-    timer_set(loop_timers(loop), &feed->heartbeat, feed->sent_ms + feed->heartbeat_ms);
+    feed->sent_ms = loop_now_ms(feed->nereid->loop);
+    set_heartbeat(feed);
     if (asked->pad) {
         struct wire wire = feed_wire(feed);
         struct cursor cursor = asked->attach.resume ? asked->attach.since : hub_cursor(asked->call.nereid->hub);
@@ -297,6 +319,7 @@ static void open_stream(struct call *call)
     read_format(&in, &asked->wire);
     read_count(&in, "heartbeat", 1, HEARTBEAT_MAX_S, &asked->heartbeat_s);
     read_count(&in, "pad", 0, PAD_MAX, &asked->pad);
+    read_count(&in, "marks", 0, MARKS_MAX, &asked->marks);
     read_presence(&in, asked);
     if (!in.err && asked->sets_presence)
         reader_note(&in, "status", hub_presence_set(call->user, asked->show, asked->status, presence_was_set, asked));

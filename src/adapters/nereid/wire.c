@@ -101,20 +101,32 @@ struct blob *wire_stanzas(const struct stanza_style *style, struct event *event,
 
 /* --- what is no event */
 
-static void write_heartbeat(const struct wire *wire, struct buf *out, int64_t time_us, struct cursor cursor)
+/* A comment moves no cursor and is seen by no page; an event named like this is, by pages that listen for it. */
+static void write_heartbeat_event(struct buf *out, int64_t time_us, struct cursor cursor)
+{
+    char text[CURSOR_TEXT_SIZE];
+    buf_printf(out, "event: heartbeat\nid: %s\ndata: ", cursor_format(cursor, text));
+    open_dated(out, time_us);
+    buf_add_text(out, "}\n\n");
+}
+
+static void write_heartbeat(const struct wire *wire, struct buf *out, bool visible, int64_t time_us,
+                            struct cursor cursor)
 {
     if (wire->format == WIRE_NDJSON) {
         open_envelope(out, time_us, cursor);
         buf_add_text(out, "]}\n");
+    } else if (visible) {
+        write_heartbeat_event(out, time_us, cursor);
     } else {
         buf_add_text(out, wire->style.dialect == DIALECT_MODULE ? "data: \"{}\"\n\n" : ":\n\n");
     }
 }
 
-struct blob *wire_heartbeat(const struct wire *wire, int64_t time_us, struct cursor cursor)
+struct blob *wire_heartbeat(const struct wire *wire, bool visible, int64_t time_us, struct cursor cursor)
 {
     struct buf out = BUF_INIT;
-    write_heartbeat(wire, &out, time_us, cursor);
+    write_heartbeat(wire, &out, visible, time_us, cursor);
     return take_blob(wire, &out);
 }
 

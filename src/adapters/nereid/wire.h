@@ -35,8 +35,9 @@ struct blob *wire_stanzas(const struct stanza_style *style, struct event *event,
 
 /* The following return a new reference, framed, or null without memory. */
 
-/* Nothing has happened: an envelope without stanzas, a comment, or the module's `"{}"`. */
-struct blob *wire_heartbeat(const struct wire *wire, int64_t time_us, struct cursor cursor) must_check;
+/* Nothing has happened: an envelope without stanzas, a comment, or the module's `"{}"`. `visible`: an event where it
+ * would be one of the latter two, so that a page hears of it and its cursor moves on. */
+struct blob *wire_heartbeat(const struct wire *wire, bool visible, int64_t time_us, struct cursor cursor) must_check;
 
 /* `bytes` of filling, for hops that hold back the first bytes: a first envelope or a comment of at least that size. */
 struct blob *wire_padding(const struct wire *wire, int64_t time_us, struct cursor cursor, size_t bytes) must_check;
