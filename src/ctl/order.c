@@ -4,10 +4,12 @@
 
 #include <getopt.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
-enum { ONLY_LONG = 256, LONG_JSON, LONG_PROTOCOL, LONG_CACERT };
+enum { ONLY_LONG = 256, LONG_JSON, LONG_PROTOCOL, LONG_CACERT, LONG_SECONDS };
+enum { SECONDS_DEFAULT = 5 };
 
 static const struct option options[] = {
     {"address", required_argument, NULL, 'a'},
@@ -17,6 +19,9 @@ static const struct option options[] = {
     {"json", no_argument, NULL, LONG_JSON},
     {"protocol", required_argument, NULL, LONG_PROTOCOL},
     {"cacert", required_argument, NULL, LONG_CACERT},
+    {"proxy", required_argument, NULL, 'x'},
+    {"seconds", required_argument, NULL, LONG_SECONDS},
+    {"verbose", no_argument, NULL, 'v'},
     {0},
 };
 
@@ -51,18 +56,36 @@ struct reading {
     unsigned given; /* OPTION_… */
 };
 
+static int take_text(struct reading *reading, unsigned option, const char **text)
+{
+    *text = optarg;
+    reading->given |= option;
+    return EX_OK;
+}
+
+static int take_seconds(struct reading *reading, FILE *errors)
+{
+    size_t len = strlen(optarg);
+    bool is_number = len >= 1 && len <= 3 && strspn(optarg, "0123456789") == len;
+    reading->given |= OPTION_SECONDS;
+    reading->order.seconds = is_number ? (int)strtol(optarg, NULL, 10) : -1;
+    if (reading->order.seconds >= 0 && reading->order.seconds <= WATCH_MAX_S)
+        return EX_OK;
+    return refuse(errors, "--seconds takes 0 to %d", WATCH_MAX_S);
+}
+
 static int take_option(struct reading *reading, int found, char **argv, FILE *errors)
 {
     struct order *order = &reading->order;
     switch (found) {
-    case 'a': reading->address = optarg; return EX_OK;
-    case 'u':
-        order->user = optarg;
-        reading->given |= OPTION_USER;
-        return EX_OK;
-    case LONG_PROTOCOL:
-        order->protocol = optarg;
-        reading->given |= OPTION_PROTOCOL;
+    case 'a': return take_text(reading, OPTION_ADDRESS, &reading->address);
+    case 'u': return take_text(reading, OPTION_USER, &order->user);
+    case LONG_PROTOCOL: return take_text(reading, OPTION_PROTOCOL, &order->protocol);
+    case 'x': return take_text(reading, OPTION_PROXY, &order->proxy);
+    case LONG_SECONDS: return take_seconds(reading, errors);
+    case 'v':
+        order->verbose = true;
+        reading->given |= OPTION_VERBOSE;
         return EX_OK;
     case LONG_JSON: order->json = true; return EX_OK;
     case LONG_CACERT: order->authorities = optarg; return EX_OK;
@@ -84,7 +107,7 @@ static int read_options(struct reading *reading, int argc, char **argv, FILE *er
     int status = EX_OK, found;
     optind = 0; /* GNU: start anew */
     opterr = 0;
-    while (!status && (found = getopt_long(argc, argv, ":a:u:hV", options, NULL)) != -1)
+    while (!status && (found = getopt_long(argc, argv, ":a:u:x:vhV", options, NULL)) != -1)
         status = take_option(reading, found, argv, errors);
     return status;
 }
@@ -99,6 +122,13 @@ static const struct verb *verb_find(const char *name)
     return verb->name ? verb : NULL;
 }
 
+/* The name of the first of these options. */
+static const char *option_name(unsigned given)
+{
+    static const char *const names[] = {"--address", "--user", "--protocol", "--proxy", "--seconds", "--verbose"};
+    return names[__builtin_ctz(given)];
+}
+
 static int check_verb(const struct reading *reading, int operands, FILE *errors)
 {
     const struct verb *verb = reading->order.verb;
@@ -106,7 +136,7 @@ static int check_verb(const struct reading *reading, int operands, FILE *errors)
     if (operands != verb->operands)
         return refuse(errors, "%s takes %s", verb->name, verb->operands ? verb->arguments : "no arguments");
     if (excess)
-        return refuse(errors, "%s takes no %s", verb->name, excess & OPTION_USER ? "--user" : "--protocol");
+        return refuse(errors, "%s takes no %s", verb->name, option_name(excess));
     return EX_OK;
 }
 
@@ -129,6 +159,8 @@ static int read_verb(struct reading *reading, int argc, char **argv, FILE *error
 
 static int read_place(struct reading *reading, FILE *errors)
 {
+    if (!(reading->order.verb->options & OPTION_ADDRESS))
+        return EX_OK;
     enum err err = place_parse(reading->address, &reading->order.place);
     if (err == ERR_BAD_FIELD)
         return refuse(errors, "%s is no address of an admin listener", reading->address);
@@ -139,7 +171,8 @@ static int read_place(struct reading *reading, FILE *errors)
 
 int order_parse(int argc, char **argv, const char *address, struct order *ret_order, FILE *errors)
 {
-    struct reading reading = {.address = address && address[0] ? address : PLACE_DEFAULT};
+    struct reading reading = {.address = address && address[0] ? address : PLACE_DEFAULT,
+                              .order = {.seconds = SECONDS_DEFAULT}};
     int status = read_options(&reading, argc, argv, errors);
     if (!status && reading.order.kind == ORDER_VERB)
         status = read_verb(&reading, argc, argv, errors);

@@ -7,12 +7,20 @@
 
 #include "base/attr.h"
 #include "ctl/place.h"
+#include "ctl/verdict.h"
 
 /* Exit statuses beside those of sysexits.h. */
 enum { EXIT_REFUSED = 1 };
 
-/* Options that only some commands take. */
-enum { OPTION_USER = 1, OPTION_PROTOCOL = 2 };
+/* Options that only some commands take. Who takes an address asks the admin listener. */
+enum {
+    OPTION_ADDRESS = 1,
+    OPTION_USER = 2,
+    OPTION_PROTOCOL = 4,
+    OPTION_PROXY = 8,
+    OPTION_SECONDS = 16,
+    OPTION_VERBOSE = 32
+};
 
 struct order;
 
@@ -34,9 +42,12 @@ enum order_kind { ORDER_VERB, ORDER_HELP, ORDER_VERSION };
 struct order {
     enum order_kind kind;
     const struct verb *verb; /* of ORDER_VERB */
-    struct place place;
-    bool json; /* what the server says, as it is */
+    struct place place;      /* with OPTION_ADDRESS */
+    bool json;               /* what the server says, as it is */
+    bool verbose;
     const char *user, *protocol;
+    const char *proxy;       /* as reach.h has it */
+    int seconds;             /* to watch for cuts: 0 to WATCH_MAX_S */
     const char *authorities; /* a file of certificates for https, or null: the system's */
     char **operands;
 };

@@ -9,14 +9,17 @@
 #include "base/utf8.h"
 
 const struct verb verbs[] = {
-    {"status", "", "how this nereidd is: its version, listeners, store, and counts", 0, 0, verb_status},
+    {"status", "", "how this nereidd is: its version, listeners, store, and counts", 0, OPTION_ADDRESS, verb_status},
     {"sessions", "[--user USER] [--protocol PROTOCOL]", "who is connected, by which protocol, from where", 0,
-     OPTION_USER | OPTION_PROTOCOL, verb_sessions},
-    {"threads", "", "the threads in memory, and how many are in them", 0, 0, verb_threads},
-    {"tokens", "", "the tokens that sessions are open with", 0, 0, verb_tokens},
+     OPTION_ADDRESS | OPTION_USER | OPTION_PROTOCOL, verb_sessions},
+    {"threads", "", "the threads in memory, and how many are in them", 0, OPTION_ADDRESS, verb_threads},
+    {"tokens", "", "the tokens that sessions are open with", 0, OPTION_ADDRESS, verb_tokens},
     {"send", "[-u USER] THREAD TEXT", "says TEXT (-: standard input) in a thread or room, as operator or USER", 2,
-     OPTION_USER, verb_send},
-    {"watch", "THREAD", "follows what is said in a thread or room, and who is there", 1, 0, verb_watch},
+     OPTION_ADDRESS | OPTION_USER, verb_send},
+    {"watch", "THREAD", "follows what is said in a thread or room, and who is there", 1, OPTION_ADDRESS, verb_watch},
+    {"probe", "[-v] [--seconds N] [-x PROXY] URL",
+     "finds out whether streams pass on the way to URL, and what to change", 1,
+     OPTION_PROXY | OPTION_SECONDS | OPTION_VERBOSE, verb_probe},
     {0},
 };
 

@@ -16,6 +16,7 @@ int verb_threads(const struct order *order);
 int verb_tokens(const struct order *order);
 int verb_send(const struct order *order);
 int verb_watch(const struct order *order);
+int verb_probe(const struct order *order);
 
 /* The exit status of a command that has written all it had to: EX_OK, or EX_IOERR, told, if it could not. */
 int verb_written(void) must_check;
