@@ -17,16 +17,16 @@ const program = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-b
 // What to give a test as `skip`: false, or why it cannot run.
 export const noBrowser = program ? false : 'there is no Chromium';
 
+// Root has no sandbox, containers have little shared memory.
+const launchOptions = (args = []) => ({
+  executablePath: program,
+  args: ['--no-sandbox', '--disable-dev-shm-usage', ...args],
+  timeout: 2 * PATIENCE_MS,
+});
+
 // Pages are opened with `browser.newPage()`. What a page says on its console, and errors in its scripts, go to
-// `page.told`. `args` are further arguments of its command line.
-export async function startBrowser(t, { args = [] } = {}) {
-  let context;
-  t.after(() => context?.close()); // before the folder goes, into which it writes to the last
-  context = await chromium.launchPersistentContext(await makeFolder(t), {
-    executablePath: program,
-    args: ['--no-sandbox', '--disable-dev-shm-usage', ...args], // root has no sandbox, containers have little shared memory
-    timeout: 2 * PATIENCE_MS,
-  });
+// `page.told`.
+function attend(context) {
   context.setDefaultTimeout(PATIENCE_MS);
   context.on('page', (page) => {
     page.told = [];
@@ -34,6 +34,29 @@ export async function startBrowser(t, { args = [] } = {}) {
     page.on('pageerror', (error) => page.told.push(String(error)));
   });
   return context;
+}
+
+// `args` are further arguments of its command line, `more` goes to playwright.
+export async function startBrowser(t, { args, ...more } = {}) {
+  let context;
+  t.after(() => context?.close()); // before the folder goes, into which it writes to the last
+  context = await chromium.launchPersistentContext(await makeFolder(t), { ...launchOptions(args), ...more });
+  return attend(context);
+}
+
+// One Chromium that is several browsers (newBrowser). `t` may be a hook's: then it ends with the suite.
+export async function startChromium(t, { args, ...more } = {}) {
+  const several = await chromium.launch({ ...launchOptions(args), ...more });
+  t.after(() => several.close());
+  return several;
+}
+
+// A browser of one's own in a Chromium: it shares nothing with the others but the processor. `hop` is what it has to be
+// told of, where that is a forward proxy.
+export async function newBrowser(several, hop = {}) {
+  // By itself Chromium asks no proxy for the loopback.
+  const proxy = hop.proxy ? { server: hop.proxy, bypass: '<-loopback>' } : undefined;
+  return attend(await several.newContext({ proxy }));
 }
 
 // A web server that has nothing to do with the gateway: another origin. `files` are texts by their paths.

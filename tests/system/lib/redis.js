@@ -8,10 +8,10 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs/promises';
-import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 
+import { freePort } from './daemon.js';
 import { waitFor, within } from './wait.js';
 
 const ADDRESS_TAKEN = /Address already in use|bind: Invalid argument/;
@@ -34,16 +34,6 @@ async function run(program, args, env = {}) {
   } finally {
     child.kill('SIGKILL');
   }
-}
-
-// A port that was free a moment ago: Redis takes 0 for "no port", so it cannot choose one itself.
-async function freePort() {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 const quoted = (word) => (/^[\w./:@*-]+$/.test(word) ? word : `"${word.replace(/["\\]/g, '\\$&')}"`);
