@@ -63,10 +63,12 @@ bool part_read(struct request *req, const struct part_order *orders, struct part
 bool part_finds(const struct part *part, struct span text)
 {
     struct span find = part->find;
+    if (!find.len)
+        return true;
     for (size_t at = 0; at + find.len <= text.len; at++)
         if (strncasecmp(text.data + at, find.data, find.len) == 0)
             return true;
-    return find.len == 0;
+    return false;
 }
 
 /* --- gathering */

@@ -8,7 +8,7 @@
 
 #include "ctl/answer.h"
 
-enum { CONNECT_MS = 10000, TEXT_MAX = 4096, LINE_MAX_BYTES = 1 << 20, JSON_DEPTH = 4 };
+enum { CONNECT_MS = 10000, TEXT_MAX = 4096, LINE_MAX_BYTES = 1 << 20, JSON_DEPTH = 4, CLOCK_SLACK_US = 1000000 };
 
 struct transfer {
     CURL *easy;
@@ -17,6 +17,7 @@ struct transfer {
     struct buf line; /* the one that has no end yet */
     int64_t began_us;
     bool strange; /* it is no probe that answers */
+    bool enough;  /* what else answers need not be read further */
     char error[CURL_ERROR_SIZE];
 };
 
@@ -118,12 +119,21 @@ static bool read_mark(struct span line, struct mark *mark)
     return is_mark;
 }
 
+/* Marks are sent one after the other, and no longer apart than it has taken to get them. */
+static bool is_in_time(const struct run *run, const struct mark *mark)
+{
+    if (!run->count)
+        return true;
+    return mark->sent_us >= run->marks[run->count - 1].sent_us &&
+           mark->sent_us - run->marks[0].sent_us <= mark->arrived_us + CLOCK_SLACK_US;
+}
+
 /* False: this is no mark, or one too many. */
 static bool take_line(struct transfer *transfer, struct span line)
 {
     struct run *run = transfer->run;
     struct mark mark = {.arrived_us = now_us() - transfer->began_us, .bytes = line.len + 1};
-    if (run->count >= run->plan.marks || !read_mark(line, &mark))
+    if (run->count >= run->plan.marks || !read_mark(line, &mark) || !is_in_time(run, &mark))
         return false;
     run->marks[run->count++] = mark;
     return true;
@@ -145,10 +155,12 @@ static bool take_lines(struct transfer *transfer, struct span bytes)
     return !buf_failed(&transfer->line) && transfer->line.len <= LINE_MAX_BYTES;
 }
 
-static void keep_start(struct buf *text, struct span bytes)
+/* The start of an answer that is no probe is enough. False: there is more of it, or no memory. */
+static bool keep_start(struct buf *text, struct span bytes)
 {
     size_t room = TEXT_MAX - text->len;
     buf_add(text, (struct span){bytes.data, bytes.len < room ? bytes.len : room});
+    return bytes.len <= room && !buf_failed(text);
 }
 
 /* Less than what was given ends the transfer. */
@@ -159,8 +171,8 @@ static size_t take_bytes(char *bytes, size_t size, size_t count, void *ctx)
     long status = 0;
     (void)curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
     if (status != 200) {
-        keep_start(&transfer->reply->text, span);
-        return buf_failed(&transfer->reply->text) ? 0 : span.len;
+        transfer->enough = !keep_start(&transfer->reply->text, span);
+        return transfer->enough ? 0 : span.len;
     }
     if (take_lines(transfer, span))
         return span.len;
@@ -233,7 +245,7 @@ static void keep_fault(const struct transfer *transfer, CURLcode code)
         buf_add_text(fault, "what answers is no probe of nereidd");
     else if (code == CURLE_OPERATION_TIMEDOUT)
         buf_add_text(fault, transfer->run->status ? "nothing came any more" : "no answer in time");
-    else if (code != CURLE_OK)
+    else if (code != CURLE_OK && !transfer->enough)
         buf_add_text(fault, transfer->error[0] ? transfer->error : curl_easy_strerror(code));
 }
 
@@ -256,6 +268,8 @@ static bool perform(struct transfer *transfer, const struct reach *reach)
     (void)curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &transfer->run->status);
     keep_headers(transfer->easy, transfer->reply);
     keep_fault(transfer, code);
+    if (transfer->strange)
+        transfer->run->count = 0; /* nothing of it is believed */
     return !out_of_memory(transfer, code);
 }
 

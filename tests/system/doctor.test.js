@@ -312,6 +312,29 @@ describe('nereidctl probe says why there is no answer', { concurrency: 4 }, () =
     assert.equal(code, EX_PROTOCOL);
   });
 
+  test('marks that cannot be, and marks with something else behind them', async (t) => {
+    const mark = (time) => `{"mark":1,"timestamp":"${time}"}\n`;
+    const impossible = [
+      mark('2026-01-01T00:00:00Z') + '<html>\n',
+      mark('2026-01-01T00:00:01Z') + mark('2026-01-01T00:00:00Z'),
+      mark('2026-01-01T00:00:00Z') + mark('9999-12-31T23:59:59Z'),
+    ];
+    for (const body of impossible) {
+      const { url } = await startServer(t, (request, answer) => answer.end(body));
+      const { code, stdout } = await probe(url);
+      assert.equal(stdout, 'The probe was not answered: what answers is no probe of nereidd.\n');
+      assert.equal(code, EX_PROTOCOL);
+    }
+  });
+
+  test('an error page without an end', async (t) => {
+    const endless = (answer) => answer.write('x'.repeat(65536), () => answer.destroyed || endless(answer));
+    const { url } = await startServer(t, (request, answer) => endless(answer.writeHead(500)));
+    const { code, stdout } = await probe(url);
+    assert.equal(stdout.split('\n')[0], 'The probe was not answered: HTTP status 500.');
+    assert.equal(code, EX_UNAVAILABLE);
+  });
+
   test('nobody, and nobody who speaks', async (t) => {
     const silent = net.createServer(() => {}).listen(0, '127.0.0.1');
     await once(silent, 'listening');

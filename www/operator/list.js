@@ -6,6 +6,7 @@ import { count } from "./format.js";
 
 const PAGE = 50;
 const REFRESH_MS = 4000;
+const PATIENCE_MS = 8000;
 const TYPING_MS = 250;
 
 // A column: `label`, `sort` (the word for the gateway, none: cannot be sorted by), `down` (shown falling first),
@@ -109,7 +110,8 @@ export class List {
   }
 
   async #fetch(signal) {
-    const response = await fetch(`${this.path}?${this.#query()}`, { cache: "no-store", signal });
+    const soon = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)]);
+    const response = await fetch(`${this.path}?${this.#query()}`, { cache: "no-store", signal: soon });
     const answer = await response.json();
     if (!response.ok) throw new Error(answer.message);
     return answer;
