@@ -61,8 +61,12 @@ const MARKS = 6; // signs of life that a stream begins with: a busy page takes s
 const PROOF = 2; // so many of them have to come by themselves
 const MARK_APART = 50; // ms after the first bytes: a mark that came with them proves nothing
 const SILENCE = 2.5; // heartbeats
+const SOUND = 1000; // ms that a stream has to last: one that is over sooner is no better than none
+const QUICK = 500; // ms: a poll that was to wait and is over so soon did not wait
+const BETWEEN = 5000; // ms, the longest pause between polls where they cannot wait
+const LONGEST_RETRY = 600; // seconds that a server or a hop may ask for
 const SEEN = 2000; // ids of messages
-const BREAKS = 2; // in a row that may be chance: a connection that is used again may be an old one, about to be cut
+const CHANCE = 2; // faults in a row that may be: a connection that is used again may be an old one, about to be cut
 const SOON = 100; // ms, of timers
 const ANSWER = 3000; // ms, for a leader to say that it is awake
 const LONGEST_TIMER = 2 ** 31 - 1;
@@ -84,8 +88,8 @@ export class ChatError extends Error {
 /** @param {any} error */
 const asChatError = (error) => (error instanceof ChatError ? error : new ChatError("network", String(error)));
 
-/** A random UUID; crypto.randomUUID is there on pages with TLS only. */
-function uuid() {
+/** A random UUID, such as `send` takes for an id; crypto.randomUUID is there on pages with TLS only. */
+export function uuid() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   bytes[6] = (bytes[6] & 15) | 64;
   bytes[8] = (bytes[8] & 63) | 128;
@@ -182,10 +186,10 @@ class Pause {
     this.#tries = 0;
   }
 
-  /** How long to wait after this. @param {ChatError} [error] */
-  next(error) {
+  /** How long to wait after this. @param {ChatError} [error] @param {number} [max] */
+  next(error, max = Infinity) {
     const { times, random } = this.#setup;
-    const most = Math.min(times.max, times.base * 2 ** this.#tries++);
+    const most = Math.min(max, times.max, times.base * 2 ** this.#tries++);
     this.#mayWake = !error?.retryAfter;
     return Math.max(random() * most, (error?.retryAfter ?? 0) * 1000);
   }
@@ -196,29 +200,43 @@ class Pause {
     /** @type {any} */ let wake;
     await new Promise((resolve) => {
       wake = resolve;
-      timer = setTimeout(wake, ms);
+      timer = setTimeout(wake, Math.min(ms, LONGEST_TIMER));
       this.wake = () => this.#mayWake && wake();
       onAbort(signal, wake);
     });
     clearTimeout(timer);
     signal.removeEventListener("abort", wake);
+    this.#mayWake = true;
   }
 }
 
 // --- the server
 
+/** Of a header: in seconds, or a date. @param {string} text */
+function secondsUntil(text) {
+  const seconds = Number(text) || (Date.parse(text) - Date.now()) / 1000;
+  return seconds > 0 ? Math.min(seconds, LONGEST_RETRY) : undefined;
+}
+
 /** @param {Response} answer */
 async function refusalOf(answer) {
   const body = (await answer.json().catch(() => null)) ?? {}; // what a hop says is no JSON
   const { status } = answer;
-  const retryAfter = Number(answer.headers.get("Retry-After")) || undefined;
+  const retryAfter = secondsUntil(answer.headers.get("Retry-After") ?? "");
   return new ChatError(body.error ?? "network", body.message ?? `the answer was ${status}`, { status, retryAfter });
 }
 
-/** Whether the same again may succeed. @param {ChatError} error */
-function mayPass({ word, status }) {
-  return status ? status >= 500 || status === 408 || status === 429 : word === "network" || word === "silence";
+/**
+ * Whether the same again may succeed. What a hop says may be over soon, unless it is about us or our request.
+ * @param {ChatError} error
+ */
+function mayPass({ word, status = 0 }) {
+  if (word === "network" || word === "silence") return ![400, 401, 413].includes(status);
+  return status >= 500 || status === 408 || status === 429;
 }
+
+/** What has nothing to say in a dialect is asked without. */
+const PLAIN = { query: { dialect: undefined } };
 
 class Server {
   roundTrip = 100; // ms, about
@@ -233,10 +251,11 @@ class Server {
     this.#setup = setup;
   }
 
-  /** @param {string} path @param {Fields} [query] */
-  url(path, query = {}) {
+  /** The gateway may speak another dialect by itself. @param {string} path @param {Fields} [query] */
+  url(path, query) {
     const url = new URL(path, this.#setup.url);
-    for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, value);
+    const all = { dialect: "spec", ...query };
+    for (const [name, value] of Object.entries(all)) if (value !== undefined) url.searchParams.set(name, value);
     return url.href;
   }
 
@@ -289,8 +308,8 @@ class Server {
     if (!this.#token || Date.now() >= this.renewAt) {
       this.#asking ??= this.#renew().finally(() => (this.#asking = undefined));
       await this.#asking.catch((error) => {
+        this.renewAt = Date.now() + Math.max(this.#setup.times.max, (error?.retryAfter ?? 0) * 1000);
         if (!this.#token || Date.now() >= this.#endsAt) throw error;
-        this.renewAt = Date.now() + this.#setup.times.max;
       });
     }
     return /** @type {string} */ (this.#token);
@@ -300,7 +319,7 @@ class Server {
     const { options, times, closing, random } = this.#setup;
     const { token: source } = options;
     const began = Date.now();
-    const ask = async () => (typeof source === "function" ? source() : (source ?? this.call("POST", "token")));
+    const ask = async () => (typeof source === "function" ? source() : (source ?? this.call("POST", "token", PLAIN)));
     const given = await inTime(times.request, closing, ask);
     if (!source) this.measured(Date.now() - began);
     const { token, expires_in: seconds = Infinity } = typeof given === "string" ? { token: given } : given;
@@ -311,7 +330,7 @@ class Server {
 
   /** A request took so long. A page that starts makes some slow, so one slow one says little. @param {number} ms */
   measured(ms) {
-    this.roundTrip = Math.min(ms, 2 * this.roundTrip);
+    this.roundTrip = Math.min(Math.max(ms, 10), 2 * this.roundTrip); // a coarse clock says 0
   }
 
   /** The server does not take this token any more. @param {string} token */
@@ -319,10 +338,10 @@ class Server {
     if (this.#token === token) this.#token = undefined;
   }
 
-  /** Revokes the token, if there is one. */
+  /** Revokes the token, if there is one; also when all else has ended. */
   async revoke() {
     const token = this.#token;
-    if (token) await this.call("DELETE", `token/${token}`, { token });
+    if (token) await this.call("DELETE", `token/${token}`, { token, signal: new AbortController().signal });
   }
 
   /** Whether the application or the server can give another token. */
@@ -394,32 +413,48 @@ async function readEvents(line) {
 }
 
 /**
- * Long polls. After one that a hop has cut before its time the next are shorter, until polls come through again.
+ * Polls: one that does not wait says whether anybody is there, then those that wait, until one fails.
  * @param {Line} line
  */
 async function readPolls(line) {
-  const most = line.times.wait / 1000;
-  let wait = 0; // the first tells how things are
-  for (let next = most; ; wait = Math.max(1, Math.round(next))) {
+  for (let wait = line.times.wait / 1000; ; ) {
+    line.take(await line.poll(0));
+    wait = await readLongPolls(line, wait);
+  }
+}
+
+/**
+ * After one that a hop has cut before its time the next are shorter, until polls come through again. Where none can
+ * wait, there are pauses between them. Resolves with how long the next may wait, in seconds.
+ * @param {Line} line @param {number} wait
+ */
+async function readLongPolls(line, wait) {
+  for (const most = line.times.wait / 1000; ; wait = Math.min(most, wait + 1)) {
+    wait = Math.max(1, Math.round(wait));
     const began = Date.now();
     try {
-      line.take(await line.poll(wait));
-      if (wait) next = Math.min(most, wait + 1);
+      const envelope = await line.poll(wait);
+      line.take(envelope);
+      if (envelope.stanzas.length || Date.now() - began >= QUICK) line.pause.reset();
+      else await line.rest();
     } catch (error) {
       if (line.signal.aborted) throw error;
-      next = shorterWait(wait, (Date.now() - began) / 1000, asChatError(error));
+      const reason = asChatError(error);
+      const shorter = shorterWait(wait, (Date.now() - began) / 1000, reason);
+      await line.rest(reason);
+      return shorter;
     }
   }
 }
 
 /**
- * In seconds, for the poll after one that failed; throws what a shorter wait does not mend.
+ * In seconds, for polls after one that failed; throws what a shorter wait does not mend.
  * @param {number} wait @param {number} waited @param {ChatError} error
  */
 function shorterWait(wait, waited, error) {
   const { word, status = 502 } = error;
-  if (wait > 1 && word === "bad_field") return wait / 2;
-  if (wait && waited >= 1 && (status === 502 || status === 504)) return waited / 1.5;
+  if (word === "bad_field") return wait / 2;
+  if (status === 502 || status === 504) return Math.min(wait - 1, waited / 1.5);
   throw error;
 }
 
@@ -498,8 +533,12 @@ class Ladder {
     this.climbAt = Infinity;
   }
 
-  /** The rung that is taken does not work. Whether there is another to try at once. */
-  down() {
+  /**
+   * The rung that is taken does not work, or not for long. Whether there is another to try at once.
+   * @param {boolean} wasLive
+   */
+  down(wasLive) {
+    if (wasLive) this.#good = -1; // it will look well again, so not soon
     const wasTrial = this.#at < this.#good;
     this.#at = wasTrial ? this.#good : (this.#at + 1) % this.#ways.length;
     if (wasTrial) this.climbLater(this.#setup.times.climb);
@@ -516,6 +555,7 @@ class Line {
   /** @type {any} */ timer; // until a new token or a better way is due
   server;
   times;
+  pause;
   #feed;
   #patience;
   #firstAt = 0; // when the first bytes came
@@ -526,6 +566,7 @@ class Line {
     this.way = way;
     this.server = feed.setup.server;
     this.times = feed.setup.times;
+    this.pause = feed.pause;
     this.EventSource = /** @type {typeof globalThis.EventSource} */ (feed.setup.EventSource);
     this.withCredentials = feed.setup.credentials === "include";
     this.#feed = feed;
@@ -544,16 +585,21 @@ class Line {
     return this.times.patience + 4 * this.server.roundTrip;
   }
 
+  /** How long there was something to hear, in ms. */
+  get age() {
+    return Date.now() - this.#firstAt;
+  }
+
   /** Reads until it is over; always throws why. */
   run() {
     return this.#patience.guard(this.#read());
   }
 
-  /** One poll that does not wait. @param {number} ms */
-  once(ms) {
+  /** One poll that does not wait. */
+  once() {
     const ask = async () => {
       this.token = await this.server.token();
-      const envelope = await this.poll(0, ms);
+      const envelope = await this.poll(0);
       this.#feed.setup.chat.hear(envelope);
       return envelope;
     };
@@ -569,9 +615,10 @@ class Line {
     throw new ChatError("network", "the feed was cut");
   }
 
-  /** @param {number} wait in seconds @param {number} [ms] until it has to be answered @returns {Promise<Envelope>} */
-  async poll(wait, ms = wait * 1000 + this.times.request) {
+  /** @param {number} wait in seconds @returns {Promise<Envelope>} */
+  async poll(wait) {
     const began = Date.now();
+    const ms = wait * 1000 + this.times.request;
     const query = { since: this.#feed.setup.chat.cursor, wait };
     const envelope = await this.server.call("GET", "poll", { query, token: this.token, ms, signal: this.signal });
     if (!wait) this.server.measured(Date.now() - began);
@@ -597,6 +644,11 @@ class Line {
     this.#patience.expect(this.live ? SILENCE * this.times.heartbeat : this.trial);
   }
 
+  /** Between polls. @param {ChatError} [error] */
+  rest(error) {
+    return this.pause.sleep(this.pause.next(error, BETWEEN), this.signal);
+  }
+
   #prove() {
     if (this.live) return;
     this.live = true;
@@ -615,16 +667,16 @@ const LOST = new ChatError("network", "there is no network");
 
 class Feed {
   setup;
+  pause;
   #ladder;
-  #pause;
-  #breaks = 0;
+  #faults = 0; // of streams, in a row
   /** @type {Line | undefined} */ #line;
 
   /** @param {Setup} setup */
   constructor(setup) {
     this.setup = setup;
     this.#ladder = new Ladder(setup);
-    this.#pause = new Pause(setup);
+    this.pause = new Pause(setup);
   }
 
   /** Until `signal` goes off, or it throws what only the user can mend. @param {AbortSignal} signal */
@@ -649,8 +701,6 @@ class Feed {
 
   /** @param {Line} line */
   proven(line) {
-    this.#pause.reset();
-    this.#breaks = 0;
     this.#ladder.worked();
     this.setup.chat.tell({ mode: line.way === "poll" ? "polling" : "live", way: line.way, retryAt: null, error: null });
     this.#freshenLater(line);
@@ -676,14 +726,30 @@ class Feed {
    * @param {Line} line @param {ChatError} error @param {AbortSignal} signal
    */
   async #judge(line, error, signal) {
+    const isSound = this.#isSound(line, error);
     if (error === AGAIN) return 0;
     if (error === LOST) return this.setup.times.max;
-    const mayBeTheWay = !line.live && line.way !== "poll" && (error.word === "network" || error.word === "silence");
+    const isSilence = error.word === "silence";
+    const mayBeTheWay = !isSound && line.way !== "poll" && (isSilence || error.word === "network");
     if (!mayBeTheWay) return this.#mend(line, error);
-    if (error.word === "network" && !error.status && ++this.#breaks <= BREAKS) return this.#pause.next(error);
-    const trouble = this.hasPolls && (await this.ask(signal, 2 * line.trial).then(() => null, asChatError));
+    const mayBeChance = line.live || !(isSilence || error.status);
+    if (mayBeChance && (this.#faults += isSilence ? CHANCE : 1) <= CHANCE) return this.pause.next(error);
+    const trouble = this.hasPolls && (await this.ask(signal).then(() => null, asChatError));
     if (trouble) return this.#mend(line, trouble);
-    return this.#ladder.down() ? 0 : this.#pause.next(error);
+    return this.#ladder.down(line.live) ? 0 : this.pause.next(error);
+  }
+
+  /**
+   * A stream that was good until its end. Not where it was soon over or fell silent: there are hops that let the
+   * beginning pass.
+   * @param {Line} line @param {ChatError} error
+   */
+  #isSound(line, { word }) {
+    const least = word === "silence" ? this.setup.times.climb : SOUND;
+    if (line.way === "poll" || !line.live || line.age < least) return false;
+    this.pause.reset();
+    this.#faults = 0;
+    return true;
   }
 
   /** @param {Line} line @param {ChatError} error */
@@ -692,36 +758,36 @@ class Feed {
     const { word, status } = error;
     if (word === "no_token" && server.renews) {
       server.forget(line.token);
-      return line.live ? 0 : this.#pause.next(error);
+      return line.live ? 0 : this.pause.next(error);
     }
     if (word === "bad_cursor" && chat.cursor) {
       chat.restart();
       return 0;
     }
     if (word === "no_token" || status === 401 || (status === 403 && word !== "network")) throw error;
-    return this.#pause.next(error);
+    return this.pause.next(error);
   }
 
-  /** One poll that does not wait: brings what there is. @param {AbortSignal} signal @param {number} [ms] */
-  ask(signal, ms = this.setup.times.request) {
-    return new Line(this, "poll", signal).once(ms);
+  /** One poll that does not wait: brings what there is. @param {AbortSignal} signal */
+  ask(signal) {
+    return new Line(this, "poll", signal).once();
   }
 
   /** @param {Line} line @param {number} ms @param {ChatError} error @param {AbortSignal} signal */
   #rest(line, ms, error, signal) {
     const { chat, times } = this.setup;
-    const wasWell = line.live || (chat.cursor && this.#breaks === 1);
+    const wasWell = line.live || (chat.cursor && this.#faults === 1);
     const isBrief = wasWell && error !== LOST && ms <= times.base;
     const retryAt = Date.now() + ms;
     chat.tell({ mode: isBrief ? "catching_up" : "offline", way: null, error, retryAt });
-    return this.#pause.sleep(ms, signal);
+    return this.pause.sleep(ms, signal);
   }
 
   /** The network is back. */
   wake() {
     this.#ladder.climbLater();
-    this.#pause.reset();
-    this.#pause.wake();
+    this.pause.reset();
+    this.pause.wake();
   }
 
   /** The network has gone, says the browser. */
@@ -812,16 +878,21 @@ class Outbox {
 // --- one stream per browser
 
 /**
- * What tabs share a feed by: a digest, so that no login can be read from it. Undefined: this one is by itself. A login
- * that is a function may be another user's tomorrow, so then the application has to name who shares.
- * @param {Setup} setup
+ * The channel of the tabs that share a feed. Its name is a digest, so that no login can be read from it. Undefined:
+ * this one is by itself. A login that is a function may be another user's tomorrow, so then the application has to name
+ * who shares. Where a page may store nothing it may have no channels either.
+ * @param {Setup} setup @returns {Promise<BroadcastChannel | undefined>}
  */
-async function keyOf({ options: { share = true, login, token }, url, locks, BroadcastChannel }) {
+async function openChannel({ options: { share = true, login, token }, url, locks, BroadcastChannel }) {
   const secret = login ?? token;
   const name = typeof share === "string" ? ["name", share] : share && typeof secret === "string" && ["secret", secret];
   if (!name || !locks || !BroadcastChannel || !crypto.subtle) return undefined;
-  const bytes = new TextEncoder().encode(JSON.stringify([url, ...name]));
-  return `nereid-chat ${hex(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)))}`;
+  try {
+    const bytes = new TextEncoder().encode(JSON.stringify([url, ...name]));
+    return new BroadcastChannel(`nereid-chat ${hex(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)))}`);
+  } catch {
+    return undefined;
+  }
 }
 
 /**
@@ -834,20 +905,20 @@ class Share {
   #feed;
   #channel;
   #signal;
-  #key;
   #queue; // goes off when the leader does not answer
   /** @type {any} */ #timer;
+  #id = uuid();
+  /** @type {string | undefined} */ #leader; // who said last that it leads; one that slept may not know of it
   #welcome = false; // the leader has told how things are
   /** @type {Envelope[] | null} */ #held = null; // what came while older things were still to be caught up with
 
-  /** @param {Setup} setup @param {Feed} feed @param {string} key @param {AbortSignal} signal */
-  constructor(setup, feed, key, signal) {
+  /** @param {Setup} setup @param {Feed} feed @param {BroadcastChannel} channel @param {AbortSignal} signal */
+  constructor(setup, feed, channel, signal) {
     this.#setup = setup;
     this.#feed = feed;
-    this.#key = key;
+    this.#channel = channel;
     this.#signal = signal;
     this.#queue = new Patience(signal);
-    this.#channel = new /** @type {typeof globalThis.BroadcastChannel} */ (setup.BroadcastChannel)(key);
     this.#channel.onmessage = ({ data }) => this.#take(data);
   }
 
@@ -866,11 +937,9 @@ class Share {
     const queue = (this.#queue = new Patience(this.#signal));
     const lead = new Patience(this.#signal);
     const locks = /** @type {LockManager} */ (this.#setup.locks);
-    this.#welcome = false;
-    this.#held = this.#setup.chat.cursor ? [] : null;
-    this.check();
+    this.#follow();
     try {
-      await locks.request(this.#key, steal ? { steal } : { signal: queue.signal }, () => this.#lead(lead));
+      await locks.request(this.#channel.name, steal ? { steal } : { signal: queue.signal }, () => this.#lead(lead));
     } catch (error) {
       if (error instanceof ChatError && error !== queue.signal.reason) throw error; // the feed's
       if (!queue.signal.aborted) await this.#lead(lead); // pages of no origin have no locks
@@ -882,12 +951,24 @@ class Share {
     return queue.signal.reason.word === "silence";
   }
 
+  /**
+   * A leader goes on from its own cursor: what is between ours and that is to be caught up with.
+   * @param {string} [leader]
+   */
+  #follow(leader) {
+    this.#leader = leader;
+    this.#welcome = false;
+    this.#held = this.#setup.chat.cursor ? [] : null;
+    this.check();
+  }
+
   /** @param {Patience} lead */
   #lead(lead) {
     this.#queue.end(AGAIN);
     clearTimeout(this.#timer);
     this.leads = true;
     this.#held = null; // the feed goes on from our own cursor
+    this.tell({ lead: true });
     return this.#feed.run(lead.signal);
   }
 
@@ -906,20 +987,23 @@ class Share {
 
   /** To the others, if we lead. @param {Fields} told */
   tell(told) {
-    if (this.leads) this.#channel.postMessage(told);
+    if (this.leads) this.#channel.postMessage({ ...told, from: this.#id });
   }
 
   /** @param {Fields} told */
-  #take({ hello, welcome, state, envelope }) {
+  #take({ hello, lead, from, welcome, state, envelope }) {
     const { chat } = this.#setup;
-    if (hello) this.tell({ welcome: chat.snapshot(), state: chat.shared() });
+    // Without a cursor it is not known yet from where on the others hear from us.
+    if (hello) this.tell({ welcome: chat.cursor && chat.snapshot(), state: chat.shared() });
     if (hello || this.leads || this.#signal.aborted) return;
+    if (lead) this.#follow(from);
+    else if (this.#leader && from !== this.#leader) return;
     this.#heard();
     if (state) this.#takeState(state);
     if (welcome && !this.#welcome) this.#takeWelcome(welcome);
     if (envelope && this.#held) this.#held.push(envelope);
     else if (envelope) chat.hear(envelope);
-    if (!this.#welcome) this.check(); // a leader that was not there when we came
+    if (envelope && !this.#welcome) this.check(); // now it knows
   }
 
   /** Errors lose their members on the channel. @param {Fields} state */
@@ -939,7 +1023,8 @@ class Share {
   /** We come with a cursor of our own, and the leader is past it: what is between is polled for. */
   async #catchUp() {
     const pause = new Pause(this.#setup);
-    while (this.#held && !this.#signal.aborted) {
+    const held = this.#held; // until there is another leader, or we lead
+    while (this.#held === held && !this.#signal.aborted) {
       try {
         const envelope = await this.#feed.ask(this.#signal);
         if (!envelope.stanzas.some(({ type }) => type === "message")) break;
@@ -950,7 +1035,7 @@ class Share {
         await pause.sleep(pause.next(reason), this.#signal);
       }
     }
-    this.#release();
+    if (this.#held === held) this.#release();
   }
 
   #release() {
@@ -994,19 +1079,23 @@ class Doctor {
   /** What is held until the end of a run may be held until there is more of it: so the next has more. */
   async examine() {
     let found = await this.#run(RUNS.small);
-    if (found.verdict === "held_bytes") found = await this.#run(RUNS.again);
+    if (found.verdict === "held_bytes") found = await this.#run(RUNS.again, found);
     for (const shape of [RUNS.medium, RUNS.large]) {
       if (found.verdict !== "held_until_end") break;
       const { bytes } = found;
-      found = await this.#run(shape);
+      found = await this.#run(shape, found);
       if (found.verdict === "passes") found = { verdict: "held_bytes", bytes };
     }
-    const last = found.verdict === "passes" ? await this.#run(RUNS.quiet) : found;
+    const last = found.verdict === "passes" ? await this.#run(RUNS.quiet, found) : found;
     return last.verdict === "passes" ? found : last;
   }
 
-  /** @param {number[]} shape @returns {Promise<Verdict>} */
-  async #run([marks, gap, pad]) {
+  /**
+   * A run that is refused says nothing: then it is what was `found` before. Where too many were made before the first,
+   * it throws.
+   * @param {number[]} shape @param {Verdict} [found] @returns {Promise<Verdict>}
+   */
+  async #run([marks, gap, pad], found) {
     /** @type {Sample[]} */ const samples = [];
     const { server, closing } = this.#setup;
     const patience = new Patience(closing);
@@ -1018,12 +1107,16 @@ class Doctor {
       await eachLine(answer, ({ mark, of, timestamp }, { length }) => {
         const arrived = Date.now() - began;
         samples.push({ sent: Date.parse(timestamp), arrived, size: length + 1 });
-        this.#onMark?.({ mark, of, ms: arrived });
+        queueMicrotask(() => this.#onMark?.({ mark, of, ms: arrived })); // if it throws, that is not for us to catch
       });
     };
     patience.expect(marks * gap + RUN_LATE);
-    await patience.guard(read()).catch((error) => (status = error.status ?? status));
+    await patience.guard(read()).catch((error) => {
+      if (error.status === 429 && !found) throw error;
+      status = error.status ?? status;
+    });
     if (closing.aborted) throw closing.reason;
+    if (found && status && status >= 400) return found;
     if (!samples.length) return { verdict: "unreachable", status };
     if (samples.length < marks) return { verdict: "cut", ms: Date.now() - began };
     return this.#judge(samples, gap);
@@ -1165,10 +1258,10 @@ export class NereidChat extends EventTarget {
 
   /** @param {AbortSignal} signal */
   async #run(signal) {
-    const key = await keyOf(this.#setup);
-    if (signal.aborted) return;
-    if (!key) return this.#feed.run(signal);
-    const share = (this.#share = new Share(this.#setup, this.#feed, key, signal));
+    const channel = await openChannel(this.#setup);
+    if (signal.aborted) return channel?.close();
+    if (!channel) return this.#feed.run(signal);
+    const share = (this.#share = new Share(this.#setup, this.#feed, channel, signal));
     await share.run().finally(() => this.#share === share && (this.#share = undefined));
   }
 
@@ -1320,9 +1413,10 @@ export class NereidChat extends EventTarget {
     return this.#server.call("DELETE", path);
   }
 
-  /** Revokes the token, and closes. */
+  /** Closes, so that nothing asks for another token, and revokes the one there is. */
   async signOut() {
-    await this.#server.revoke().finally(() => this.close());
+    await this.close();
+    await this.#server.revoke();
   }
 
   /** What lies between here and the server; takes some seconds. @param {{onMark?: (mark: Mark) => void}} [options] */

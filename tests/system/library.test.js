@@ -12,7 +12,10 @@ import { startGateway } from './lib/gateway.js';
 import { noHop, startHop } from './lib/hops.js';
 import {
   assertHeard,
+  Listener,
   Locks,
+  makeBrief,
+  makeDeaf,
   makeFetch,
   makeSleeper,
   makeSlow,
@@ -139,6 +142,19 @@ describe('the client library', { concurrency: 2 }, () => {
       assert.equal((await bob.chat.friends()).find(({ id }) => id === 'alice').show, 'dnd');
     });
 
+    test('and the feed mean the same where the gateway speaks the module dialect by itself', async (t) => {
+      const gateway = await startGateway(t, { 'nereid.dialect': 'module' });
+      await gateway.people('bob');
+      const alice = startChat(t, gateway, 'alice');
+      await alice.isLive();
+      assert.equal((await alice.chat.friends())[0].id, 'bob');
+      assert.equal((await alice.chat.setPresence({ show: 'dnd' })).id, 'alice');
+      const { thread_id: thread, members } = await alice.chat.open({ user: 'bob' });
+      assert.deepEqual(members.map(({ id }) => id).sort(), ['alice', 'bob']);
+      await alice.chat.send({ thread, text: 'hello' });
+      assert.equal((await alice.message('hello')).sender.id, 'alice');
+    });
+
     test('reject with the word, the status and the sentence of the server', async (t) => {
       const gateway = await startGateway(t);
       const { chat } = startChat(t, gateway, 'alice');
@@ -156,6 +172,27 @@ describe('the client library', { concurrency: 2 }, () => {
       assert.equal(alice.chat.state.mode, 'closed');
       assert.equal((await gateway.person('x', { authorization: null }).get(`/poll/${token}`)).status, 404);
     });
+
+    for (const own of ['login', 'token'])
+      test(`sign out: nothing is asked for after it, and nothing refused: ${own}`, async (t) => {
+        const gateway = await startGateway(t);
+        const [person] = await gateway.people('alice');
+        const fetch = makeFetch(async ({ method }, url, init) => {
+          const answer = await globalThis.fetch(url, init);
+          if (method === 'DELETE') await sleep(300); // the stream could be heard to end meanwhile
+          return answer;
+        });
+        const given = own === 'login' ? {} : { login: undefined, token: await person.token() };
+        const alice = startChat(t, gateway, 'alice', { fetch, ...given });
+        await alice.isLive();
+        const { length } = fetch.requests;
+        await alice.chat.signOut();
+        assert.deepEqual(
+          fetch.requests.slice(length).map(({ method }) => method),
+          ['DELETE'],
+        );
+        assert.equal(alice.told.refused.items.length, 0);
+      });
   });
 
   describe('the feed', { concurrency: 4 }, () => {
@@ -344,6 +381,108 @@ describe('the client library', { concurrency: 2 }, () => {
       await alice.isLive();
     });
 
+    test('asks to be let back in, but not while it was asked to wait', async (t) => {
+      const gateway = await startGateway(t);
+      const window = new EventTarget();
+      let refused = 0;
+      const fetch = makeFetch(({ path }) => {
+        const isFirst = path === 'poll' && refused++ === 0;
+        return isFirst ? refusal(503, 'shutting_down', { 'Retry-After': '1' }) : undefined;
+      });
+      const times = { max: 60_000, patience: 5000 };
+      const alice = startChat(t, gateway, 'alice', { window, fetch, times });
+      await alice.becomes({ mode: 'offline' });
+      window.dispatchEvent(new Event('online'));
+      await alice.isLive();
+      const [first, second] = fetch.to('poll');
+      assert.ok(second.at - first.at >= 990, `${second.at - first.at} ms`);
+      window.dispatchEvent(new Event('offline'));
+      await alice.becomes({ mode: 'offline' });
+      window.dispatchEvent(new Event('online'));
+      await alice.isLive(5000);
+    });
+
+    for (const [header, least, most] of [
+      ['9999999999', 600, 600],
+      [new Date(Date.now() + 300_000).toUTCString(), 200, 300],
+      ['Wed, 21 Oct 2015 07:28:00 GMT', undefined, undefined],
+      ['soon', undefined, undefined],
+    ])
+      test(`understands Retry-After: ${header}`, async (t) => {
+        const fetch = makeFetch(() => refusal(503, 'shutting_down', { 'Retry-After': header }));
+        const alice = startChat(t, { url: 'http://127.0.0.1:9' }, 'alice', { fetch });
+        const { error } = await alice.becomes({ mode: 'offline' });
+        if (!least) return assert.equal(error.retryAfter, undefined);
+        assert.ok(error.retryAfter >= least && error.retryAfter <= most, `${error.retryAfter} s`);
+        await sleep(300);
+        assert.equal(fetch.requests.length, 1);
+      });
+
+    test('gets through where the network has become slow', async (t) => {
+      const gateway = await startGateway(t);
+      let delay = 0;
+      const fetch = makeFetch(async (request, url, init) => {
+        await sleep(delay, undefined, { signal: init.signal });
+        return globalThis.fetch(url, init);
+      });
+      const window = new EventTarget();
+      const times = { ...soon, patience: 100 };
+      const alice = startChat(t, gateway, 'alice', { ways: ['stream', 'poll'], fetch, window, times });
+      const isWell = () => ['live', 'polling'].includes(alice.chat.state.mode);
+      await waitFor(isWell, 'it has found a way');
+      delay = 1500;
+      window.dispatchEvent(new Event('offline'));
+      await alice.becomes({ mode: 'offline' });
+      window.dispatchEvent(new Event('online'));
+      await waitFor(isWell, 'it is back');
+    });
+
+    test('admits that the network has gone where it polls', async (t) => {
+      const gateway = await startGateway(t);
+      let isGone = false;
+      const fetch = makeFetch(() => (isGone ? null : undefined));
+      const times = { ...soon, wait: 2000, request: 500 };
+      const alice = startChat(t, gateway, 'alice', { ways: ['poll'], fetch, times });
+      await alice.becomes({ mode: 'polling' });
+      isGone = true;
+      assert.equal((await alice.becomes({ mode: 'offline' })).error.word, 'silence');
+      isGone = false;
+      await alice.becomes({ mode: 'polling' });
+    });
+
+    for (const [what, { conf, meddle }] of Object.entries({
+      'the server allows no waiting': { conf: { 'limits.poll_wait': 0 } },
+      'a hop does not wait': { meddle: (request, url, init) => fetch(url.replace(/wait=\d+/, 'wait=0'), init) },
+      'a hop refuses to wait': { meddle: ({ query }) => (query.wait > 0 ? refusal(502, 'network') : undefined) },
+    }))
+      test(`polls now and then, and not all the time, where ${what}`, async (t) => {
+        const gateway = await startGateway(t, conf);
+        const [, bob] = await gateway.people('alice', 'bob');
+        const fetch = makeFetch(meddle);
+        const alice = startChat(t, gateway, 'alice', { ways: ['poll'], fetch, random: () => 1 });
+        await alice.becomes({ mode: 'polling' });
+        await sleep(1600);
+        const { length } = fetch.to('poll');
+        assert.ok(length >= 3 && length <= 8, `${length} polls`);
+        await bob.send({ to: 'alice', message: 'hello' });
+        await alice.message('hello');
+        assert.ok(!alice.modes.includes('offline') && !alice.modes.includes('catching_up'), `${alice.modes}`);
+      });
+
+    for (const [what, end] of Object.entries({ 'cuts streams soon': 700, 'holds streams back soon': Infinity }))
+      test(`takes to polls where a hop ${what}`, async (t) => {
+        const gateway = await startGateway(t);
+        const fetch = makeFetch(async ({ path }, url, init) => {
+          const answer = await globalThis.fetch(url, init);
+          return path === 'stream' ? new Response(answer.body.pipeThrough(makeBrief(700, end))) : answer;
+        });
+        const times = { ...soon, heartbeat: 1000 };
+        const alice = startChat(t, gateway, 'alice', { ways: ['stream', 'poll'], fetch, times });
+        await alice.isLive();
+        await alice.becomes({ mode: 'polling' });
+        assert.ok(fetch.to('stream').length <= 3, `${fetch.to('stream').length} streams`);
+      });
+
     test('does not ask the server for what is the page’s to do: a listener that throws', async (t) => {
       const gateway = await startGateway(t);
       const { code, stdout } = await runPage(t, gateway, 'throws');
@@ -367,6 +506,22 @@ describe('the client library', { concurrency: 2 }, () => {
       assertHeard(alice, texts);
       assert.ok(fetch.to('token').length >= 2, `${fetch.to('token').length} tokens`);
       assert.ok(!alice.modes.includes('offline') && !alice.modes.includes('catching_up'), `${alice.modes}`);
+    });
+
+    test('that have ended while the stream goes on are asked for now and then', async (t) => {
+      const gateway = await startGateway(t, { 'token.ttl': '1s', 'token.ends_streams': 'no' });
+      let fails = false;
+      const fetch = makeFetch(({ path }) => {
+        return fails && path === 'token' ? refusal(429, 'too_many', { 'Retry-After': '1' }) : undefined;
+      });
+      const alice = startChat(t, gateway, 'alice', { fetch, ways: ['stream'], times: soon });
+      await alice.isLive();
+      fails = true;
+      const { length } = fetch.to('token');
+      await sleep(2500);
+      const asked = fetch.to('token').length - length;
+      assert.ok(asked >= 1 && asked <= 4, `${asked} times`);
+      assert.equal(alice.chat.state.mode, 'live');
     });
 
     for (const way of WAYS)
@@ -509,6 +664,21 @@ describe('the client library', { concurrency: 2 }, () => {
       const words = (await Promise.allSettled(sends)).map(({ reason }) => reason?.word);
       assert.deepEqual(words, ['not_friends', 'no_thread', 'conflict', undefined]);
       assert.equal(chat.state.unsent, 0);
+    });
+
+    test('wait until a hop lets them through, unless it says that they are at fault', async (t) => {
+      const gateway = await startGateway(t);
+      await gateway.people('alice', 'bob');
+      const answers = [404, 403, 407, 502, 413];
+      const fetch = makeFetch(({ path }) => {
+        const isLeft = path === 'send-message' && answers.length;
+        return isLeft ? new Response('<html>no backend</html>', { status: answers.shift() }) : undefined;
+      });
+      const { chat } = startChat(t, gateway, 'alice', { fetch, times: soon });
+      await assert.rejects(chat.send({ to: 'bob', text: 'too much' }), { word: 'network', status: 413 });
+      answers.push(404, 403, 407, 502);
+      await chat.send({ to: 'bob', text: 'hello' });
+      assert.deepEqual(answers, []);
     });
 
     test('wait as long as the server asks for', async (t) => {
@@ -742,6 +912,17 @@ describe('the client library', { concurrency: 2 }, () => {
       await gateway.metricBecomes(STREAMING, 2);
     });
 
+    test('where channels are forbidden have a stream each', async (t) => {
+      const gateway = await startGateway(t);
+      class BroadcastChannel {
+        constructor() {
+          throw new DOMException('The operation is insecure.', 'SecurityError');
+        }
+      }
+      const { open } = makeTabs(t, gateway, { BroadcastChannel });
+      for (const tab of [open(), open()]) await tab.becomes({ mode: 'live', leads: true });
+    });
+
     test('that come with a cursor of their own catch up with the leader', async (t) => {
       const gateway = await startGateway(t);
       const [person, bob] = await gateway.people('alice', 'bob');
@@ -798,6 +979,30 @@ describe('the client library', { concurrency: 2 }, () => {
       for (const tab of [first, second]) await tab.message('hello');
       await first.becomes({ leads: false, mode: 'live' });
       await gateway.metricBecomes(STREAMING, 1);
+    });
+
+    test('miss nothing where the new leader begins later than they', async (t) => {
+      const gateway = await startGateway(t);
+      const [, bob] = await gateway.people('alice', 'bob');
+      const { open } = makeTabs(t, gateway);
+      const sleeper = makeSleeper();
+      const hears = makeFetch(async (request, url, init) => {
+        const answer = await globalThis.fetch(url, init);
+        return request.path === 'stream' ? new Response(answer.body.pipeThrough(makeDeaf(sleeper))) : answer;
+      });
+      await open({ BroadcastChannel: sleeper.BroadcastChannel, fetch: hears }).isLive();
+      const follower = open();
+      await follower.isLive();
+      await bob.send({ to: 'alice', message: 'one' });
+      await follower.message('one');
+      sleeper.asleep = true;
+      await bob.send({ to: 'alice', message: 'two' });
+      const late = open();
+      await late.becomes({ leads: true, mode: 'live' });
+      await bob.send({ to: 'alice', message: 'three' });
+      for (const tab of [late, follower]) await tab.message('three');
+      assertHeard(follower, ['one', 'two', 'three']);
+      assert.equal(follower.chat.state.leads, false);
     });
 
     test('are each told when their login is refused', async (t) => {
@@ -876,6 +1081,23 @@ describe('the client library', { concurrency: 2 }, () => {
       const { verdict, ms } = await examine(t, await startHop(t, 'cuts', await startGateway(t), { ms: 2500 }));
       assert.equal(verdict, 'cut');
       assert.ok(ms > 2000 && ms < 6000, `${ms} ms`);
+    });
+
+    test('what is known, where there were too many examinations', async (t) => {
+      const gateway = await startGateway(t);
+      let left = 1;
+      const fetch = makeFetch(() => (left-- > 0 ? undefined : refusal(429, 'too_many', { 'Retry-After': '60' })));
+      const { chat } = new Listener({ url: `${gateway.url}/nereid-chat/`, fetch });
+      t.after(() => chat.close());
+      assert.notEqual((await chat.diagnose()).verdict, 'unreachable');
+      await assert.rejects(chat.diagnose(), { word: 'too_many', status: 429, retryAfter: 60 });
+    });
+
+    test('the same where the page’s own function throws', async (t) => {
+      const { code, stdout } = await runPage(t, await startGateway(t), 'watches');
+      assert.equal(code, 0);
+      assert.match(stdout, /^mine\n/);
+      assert.match(stdout, /passes\n$/);
     });
 
     test('unreachable: nobody there, or somebody else', async (t) => {

@@ -378,7 +378,7 @@ describe('a page that is left open', { skip: noBrowser, concurrency: 3 }, () => 
   });
 
   test('does not notice that its token ends', async (t) => {
-    const chat = await startChat(t, { 'token.ttl': '2s' });
+    const chat = await startChat(t, { 'token.ttl': '4s' });
     const [alice] = await openTabs(chat, 'alice', 1);
     const talk = startTalking(chat.bob, 'alice');
     const tokens = () =>

@@ -159,6 +159,28 @@ export function makeSlow(bytes, ms) {
   });
 }
 
+// A line that carries for `ms` only, and is cut when it is as old as `end`.
+export function makeBrief(ms, end) {
+  const began = Date.now();
+  let timer;
+  return new TransformStream({
+    start(controller) {
+      if (end < Infinity) timer = setTimeout(() => controller.terminate(), end);
+    },
+    transform(piece, controller) {
+      if (Date.now() - began < ms) controller.enqueue(piece);
+    },
+    flush: () => clearTimeout(timer),
+  });
+}
+
+// The line of a tab, which carries nothing while it sleeps.
+export function makeDeaf(sleeper) {
+  return new TransformStream({
+    transform: (piece, controller) => sleeper.asleep || controller.enqueue(piece),
+  });
+}
+
 export function refusal(status, error, headers = {}) {
   return new Response(JSON.stringify({ error, message: error }), { status, headers });
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A page that uses the library, as a process: node library_page.js URL ends|throws
+// A page that uses the library, as a process: node library_page.js URL ends|throws|watches
 import { NereidChat } from '../../../www/nereid-chat.js';
 
 const [url, what] = process.argv.slice(2);
@@ -31,6 +31,15 @@ const pages = {
     await isLive;
     await chat.send({ to: 'alice', text: 'one' });
     await chat.send({ to: 'alice', text: 'two' }).catch(() => {}); // it may be heard before it is answered
+  },
+
+  // Its function throws at each mark of an examination.
+  async watches() {
+    process.on('uncaughtException', (error) => console.log(error.message));
+    const onMark = () => {
+      throw new Error('mine');
+    };
+    console.log((await chat.diagnose({ onMark })).verdict);
   },
 };
 
