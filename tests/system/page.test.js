@@ -7,7 +7,7 @@ import { describe, test } from 'node:test';
 
 import { noBrowser } from './lib/browser.js';
 import { chatPages } from './lib/chat_page.js';
-import { makeFolder } from './lib/gateway.js';
+import { makeFolder, runProgram } from './lib/gateway.js';
 import { www } from './lib/pages.js';
 import { waitFor } from './lib/wait.js';
 
@@ -139,6 +139,48 @@ describe('people and conversations', { skip: noBrowser }, () => {
     await chat.page.getByRole('heading', { name: 'No conversation is open' }).waitFor();
     assert.deepEqual((await carol.ask('GET', '/threads')).threads[0].members.map(({ id }) => id), ['carol']);
     assert.ok(theirs);
+  });
+
+  test('tell who reads along, when somebody was added meanwhile', async (t) => {
+    const { signIn, bob } = await start(t);
+    const thread = await bob.thread('alice');
+    const chat = await signIn('alice');
+    await bob.say(thread, 'between us');
+    await chat.openThread('bob');
+    await bob.post(`/threads/${thread}/members`, { user: 'carol' });
+    await chat.lookAway();
+    await chat.page.getByRole('button', { name: 'Members: 3' }).waitFor();
+    assert.match(await chat.title.innerText(), /carol/);
+  });
+
+  test('mean nobody by a name that several have, and whom it says by an id', async (t) => {
+    const users = path.join(await makeFolder(t), 'users');
+    const of = ([id, name]) => runProgram(['--hash-password', id, name], { input: 'x\n' });
+    const people = { alice: 'Alice', sam1: 'Sam', sam2: 'Sam', robin: 'sam1', dan: 'Dan' };
+    const lines = await Promise.all(Object.entries(people).map(of));
+    await fs.writeFile(users, lines.map(({ stdout }) => stdout).join(''), { mode: 0o600 });
+    const { gateway, signIn } = await start(t, { options: { 'auth.methods': 'basic', 'auth.users': users } });
+    await gateway.people(...Object.keys(people));
+    const chat = await signIn('alice');
+    await chat.person('Dan').waitFor();
+    const { dialog } = chat;
+    const field = dialog.getByRole('textbox');
+    const titled = (title) => becomes(`with ${title}`, async () => (await chat.title.innerText()) === title);
+    await chat.page.getByRole('button', { name: 'New conversation' }).click();
+    await field.fill('sam');
+    await field.press('Enter');
+    await dialog.getByRole('alert').getByText(/several called “sam”: sam1, sam2|: sam2, sam1/).waitFor();
+    await field.fill('sam1');
+    await field.press('Enter');
+    await titled('Sam');
+    await chat.page.getByRole('button', { name: 'Members: 2' }).click();
+    await dialog.getByRole('listitem').filter({ hasText: 'Sam' }).waitFor();
+    await chat.page.keyboard.press('Escape');
+    await chat.page.getByRole('button', { name: 'New conversation' }).click();
+    await field.fill('da');
+    await dialog.getByRole('checkbox', { name: /Dan/ }).check();
+    await field.press('Enter');
+    await titled('Dan');
   });
 
   test('tell who has been removed that they write to nobody', async (t) => {
@@ -276,6 +318,13 @@ describe('a conversation', { skip: noBrowser }, () => {
     await carol.send({ to: 'alice', message: 'elsewhere' });
     await becomes('that too', () => spoken.includes('New message from carol'));
     assert.ok(!spoken.join().includes('old words'));
+    const lost = await bob.thread('alice', 'carol');
+    await bob.say(lost, 'to somebody who is gone');
+    await bob.delete(`/threads/${lost}/members/alice`);
+    await chat.lookAway(); // the page asks which threads there are, before it has told of this message
+    await becomes('a thread is gone', async () => (await chat.thread(/, /).count()) === 0);
+    await bob.say(thread, 'still speaks');
+    await becomes('others are still told of', () => spoken.includes('bob: still speaks'));
   });
 });
 
@@ -462,6 +511,45 @@ describe('the log', { skip: noBrowser }, () => {
     await chat.page.locator('#scroller').evaluate((scroller) => (scroller.scrollTop = 0));
     await becomes('all are there', async () => (await chat.texts()).length === 71);
     assert.deepEqual(await chat.texts(), Array.from({ length: 71 }, (_, i) => `message ${i}`));
+  });
+
+  test('does not grow for ever, and loses nothing by that', async (t) => {
+    const { chat, bob, thread } = await withHistory(t);
+    await chat.isConnected();
+    const many = 470;
+    for (let i = COUNT; i < many; i++) await bob.say(thread, `no. ${i}.`);
+    await chat.hears(`no. ${many - 1}.`);
+    const count = () => chat.log.getByRole('article').count();
+    const scrollTo = (place) => chat.page.locator('#scroller').evaluate((it, top) => (it.scrollTop = top), place);
+    const readAll = async () => {
+      for (let had; (had = await count()) < many; ) {
+        await scrollTo(120);
+        await becomes('a page has come', async () => (await count()) > had);
+      }
+      const texts = await chat.texts();
+      assert.deepEqual(texts.map((text) => Number(/no\. (\d+)/.exec(text)?.[1])), [...Array(many).keys()]);
+    };
+    await readAll();
+    await scrollTo(1e6);
+    await becomes('it is at the end', () => chat.page.getByRole('button', { name: 'Go to' }).isHidden());
+    await bob.setPresence({ status: 'still here' }); // whatever makes the page look at what it shows
+    await becomes('it was cut', async () => (await count()) <= 450);
+    assert.ok((await gapToEnd(chat)) <= 1);
+    await readAll();
+  });
+
+  test('is shown whole where the server gives small pages', async (t) => {
+    const { signIn, bob } = await start(t, { options: { 'limits.history': 10 } });
+    const thread = await bob.thread('alice');
+    for (let i = 0; i < 35; i++) await bob.say(thread, `short ${i}`);
+    const chat = await signIn('alice');
+    await chat.openThread('bob');
+    await chat.hears('short 34');
+    await becomes('all are there', async () => {
+      await chat.page.locator('#scroller').evaluate((scroller) => (scroller.scrollTop = 0));
+      return (await chat.texts()).length === 35;
+    });
+    assert.deepEqual(await chat.texts(), Array.from({ length: 35 }, (_, i) => `short ${i}`));
   });
 
   test('stays at its end when the view gets smaller, as by a keyboard on the screen', async (t) => {

@@ -173,10 +173,11 @@ describe('for everybody', { skip: noBrowser }, () => {
       await check(chat, String(name));
       await page.keyboard.press('Escape');
     }
-    await page.route('**/send-message', (route) => route.fulfill({ status: 413, json: { error: 'x', message: 'no' } }));
+    const refusal = { status: 413, json: { error: 'x', message: 'no' } };
+    await page.route('**/send-message*', (route) => route.fulfill(refusal));
     await chat.say('refused');
     await chat.message('refused').getByText('Not sent').waitFor();
-    await page.unroute('**/send-message');
+    await page.unroute('**/send-message*');
     await browser.setOffline(true);
     await chat.say('waits');
     await chat.stateBecomes('offline');

@@ -54,11 +54,63 @@ describe('the way in', { skip: noBrowser }, () => {
     assert.equal(await chat.page.evaluate(() => history.length), 2, 'no page with the token to go back to');
     await chat.isConnected();
     await bob.say(thread, 'a word to a token');
-    await chat.openThread('bob');
+    await chat.openThread('bob and perhaps others');
+    await chat.dialog.getByText('To see who else is here needs your password').waitFor();
+    await chat.dialog.getByRole('button', { name: 'Not now' }).click();
     await chat.hears('a word to a token');
+    const me = (words) => chat.page.getByRole('button', { name: `You, alice, ${words}`, exact: true });
+    await me('as the link says').waitFor();
     await chat.say('and one back');
     await becomes('bob has it', async () => (await bob.history(thread)).messages.length === 3);
     assert.equal((await chat.messages()).at(-1).name, 'You');
+    await me('here').waitFor();
+  });
+
+  test('is not taken from one who is in by a link, unless they want that', async (t) => {
+    const { gateway, signIn, bob } = await start(t);
+    const chat = await signIn('alice');
+    const { page } = chat;
+    await chat.isConnected();
+    const questions = [];
+    page.on('dialog', (dialog) => {
+      questions.push(dialog.message());
+      return questions.length < 3 ? dialog.dismiss() : dialog.accept();
+    });
+    const link = `${gateway.url}/#token=${await bob.token()}&user=alice`;
+    const asked = async (count) => {
+      await becomes('the page asks', () => questions.length === count);
+      await becomes('the token is gone from the address', () => page.url() === `${gateway.url}/`);
+      await chat.isConnected();
+    };
+    await page.evaluate((url) => (location.href = url), link); // the page stays, nothing but # changes
+    await asked(1);
+    await page.goto('about:blank');
+    await page.goto(link);
+    await asked(2);
+    await page.getByRole('button', { name: 'You, alice, here' }).waitFor();
+    await page.evaluate((url) => (location.href = url), link);
+    await becomes('the page asks', () => questions.length === 3);
+    await page.getByRole('button', { name: 'You, alice, as the link says' }).waitFor();
+    assert.match(questions[2], /as “alice”.*another sign-in/);
+  });
+
+  test('by a token does not take a group for a private talk', async (t) => {
+    const { signIn, bob } = await start(t);
+    const chat = await signIn('alice');
+    await chat.isConnected();
+    await chat.page.reload();
+    await chat.isConnected();
+    const group = await bob.thread('alice', 'carol');
+    await bob.say(group, 'hello both');
+    await chat.thread('bob and perhaps others').waitFor();
+    await chat.person('bob').click();
+    await chat.dialog.getByLabel('Password', { exact: true }).fill('x');
+    await chat.dialog.getByRole('button', { name: 'Continue' }).click();
+    await becomes('with bob', async () => (await chat.title.innerText()) === 'bob');
+    await chat.say('only for you');
+    await chat.hears('only for you');
+    assert.deepEqual((await bob.history(group)).messages.map(({ message }) => message.text), ['hello both']);
+    await chat.thread(/bob, carol|carol, bob/).waitFor();
   });
 
   test('asks for the password where a token is not enough', async (t) => {
@@ -245,16 +297,33 @@ describe('the connection', { skip: noBrowser }, () => {
     await chat.page.reload();
     assert.deepEqual(warnings, []);
     await chat.hears('sent');
-    await chat.page.route('**/send-message', (route) => route.abort());
+    await chat.page.route('**/send-message*', (route) => route.abort());
     await chat.say('unsent');
     await becomes('it waits', async () => (await chat.state()).unsent === 1);
     await chat.page.reload();
     assert.deepEqual(warnings, ['beforeunload']);
-    await chat.page.unroute('**/send-message');
+    await chat.page.unroute('**/send-message*');
     await becomes('it is sent after all', async () => {
       const { threads } = await bob.ask('GET', '/threads');
       return threads[0].last.message.text === 'unsent';
     });
+  });
+
+  test('lists conversations once they can be had, and says nothing of them before', async (t) => {
+    const { browser, open, bob } = await start(t);
+    const chat = await open({ mayComplain: NO_NET });
+    await bob.send({ to: 'alice', message: 'one' });
+    await chat.page.route('**/threads*', (route) => route.abort());
+    await chat.signIn('alice');
+    await chat.stateBecomes('live');
+    assert.equal(await chat.conversations.getByRole('button').count(), 0);
+    assert.equal(await chat.page.getByText('Nothing yet.').isVisible(), false);
+    assert.equal(await chat.page.getByText(/TypeError|Failed to fetch/).count(), 0);
+    await chat.page.unroute('**/threads*');
+    await browser.setOffline(true);
+    await chat.stateBecomes('offline');
+    await browser.setOffline(false);
+    await chat.thread('bob').waitFor();
   });
 
   test('tells what was refused, and sends it again when asked', async (t) => {
@@ -263,11 +332,11 @@ describe('the connection', { skip: noBrowser }, () => {
     await chat.startWith('bob');
     const refuse = (route) =>
       route.fulfill({ status: 413, json: { error: 'too_large', message: 'the text is too large' } });
-    await chat.page.route('**/send-message', refuse);
+    await chat.page.route('**/send-message*', refuse);
     await chat.say('a bit much');
     const message = chat.message('a bit much');
     await message.getByText('Not sent: the text is too large').waitFor();
-    await chat.page.unroute('**/send-message');
+    await chat.page.unroute('**/send-message*');
     await message.getByRole('button', { name: 'Try again: a bit much' }).click();
     await becomes('it is sent', async () => (await chat.messages()).at(-1).fate === '');
     assert.equal((await bob.ask('GET', '/threads')).threads[0].last.message.text, 'a bit much');

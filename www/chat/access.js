@@ -39,7 +39,7 @@ export async function issueToken(login) {
 // Whose login it is, as the server has it: a change of nothing is answered with the presence as it is. Null: it does
 // not say.
 export async function whoAmI(means) {
-  const answer = await post("presence", means).catch(() => null);
+  const answer = await post("presence?dialect=spec", means).catch(() => null);
   return (answer?.ok && (await answer.json().catch(() => null))?.id) || null;
 }
 

@@ -5,7 +5,9 @@ import { icon, make } from "./dom.js";
 import { cleanHtml } from "./html.js";
 
 const LINK = /\bhttps?:\/\/[^\s<>"“”]+/giu;
+const LINK_MAX = 2048; // letters; what is longer stays text
 const BRACKETS = ["()", "[]"];
+const MARKS = ".,;:!?'’*_~";
 const OUTSIDE = { target: "_blank", rel: "noopener noreferrer" };
 const KINDS = ["bytes", "kB", "MB", "GB"];
 
@@ -22,13 +24,16 @@ export function webAddress(text) {
 const count = (text, letter) => text.split(letter).length - 1;
 
 // Where a link in running text ends: the sentence's own marks are no part of it, nor a bracket that it does not open.
-function trimLink(text) {
-  for (;;) {
-    const last = text.at(-1);
-    const isLoose = BRACKETS.some(([opens, closes]) => last === closes && count(text, closes) > count(text, opens));
-    if (!isLoose && !/[.,;:!?'’*_~]/u.test(last)) return text;
-    text = text.slice(0, -1);
+// Anybody may send anything, so it is one pass.
+export function trimLink(text) {
+  const loose = BRACKETS.map(([opens, closes]) => count(text, closes) - count(text, opens));
+  let end = text.length;
+  for (; end > 0; end--) {
+    const kind = BRACKETS.findIndex(([, closes]) => closes === text[end - 1]);
+    if (loose[kind] > 0) loose[kind]--;
+    else if (!MARKS.includes(text[end - 1])) break;
   }
+  return text.slice(0, end);
 }
 
 // Text as nodes, with links where there are some.
@@ -37,7 +42,7 @@ function withLinks(text) {
   let at = 0;
   for (const { 0: found, index } of text.matchAll(LINK)) {
     const link = trimLink(found);
-    const href = webAddress(link);
+    const href = link.length <= LINK_MAX && webAddress(link);
     if (!href) continue;
     nodes.push(text.slice(at, index), make("a", { href, ...OUTSIDE }, link));
     at = index + link.length;

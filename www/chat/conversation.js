@@ -8,17 +8,19 @@ import { at, make, place, setText } from "./dom.js";
 import { makeBody } from "./body.js";
 import { makeFace, setFace, setThreadFace } from "./faces.js";
 import { gist } from "./html.js";
-import { clockOf, dayName, dayOf, fullTime, hueOf, isoDay, joinNames, plural, presenceWord } from "./words.js";
+import { clockOf, dayName, fullTime, hueOf, isoDay, joinNames, plural, presenceWord, troubleWords } from "./words.js";
 
 const FATES = { waiting: "waits to be sent", refused: "not sent" };
 const GROUP_MS = 5 * 60_000; // messages of one sender so close together stand together
 const NEAR_END = 48; // px: still at the end
+const MOST = 300; // messages that stay at the end; half as many more may gather
 const AHEAD = 600; // px above, at which the next page is asked for
 
 export class ConversationView {
   #session;
   #model;
   #shown = null; // thread
+  #version; // of what is shown
   #rows = new Map(); // by key: {node, signature}
   #atEnd = true;
   #seen; // id of the last message when the end was in sight
@@ -59,7 +61,7 @@ export class ConversationView {
     setThreadFace(face, model, thread);
     setText(at("title"), model.titleOf(thread));
     setText(at("subtitle"), this.#subtitleOf(thread));
-    at("members-open").setAttribute("aria-label", `Members: ${thread.members.length}`);
+    at("members-open").setAttribute("aria-label", thread.known ? `Members: ${thread.members.length}` : "Members");
   }
 
   #subtitleOf(thread) {
@@ -69,6 +71,7 @@ export class ConversationView {
       const presence = model.people.get(partner.id);
       return [presenceWord(presence), presence?.status].filter(Boolean).join(" · ");
     }
+    if (!thread.known) return "Who else is here is not known";
     const names = model.othersIn(thread).map((member) => model.nameOf(member));
     return `${plural(thread.members.length, "member")}${names.length ? ` · ${joinNames(names)}` : ""}`;
   }
@@ -77,6 +80,10 @@ export class ConversationView {
 
   #showLog(thread) {
     const isOther = thread !== this.#shown;
+    if (!isOther && this.#atEnd && thread.log.length > 1.5 * MOST) this.#model.cutOpen(MOST);
+    const version = `${this.#model.version} ${thread.version}`;
+    if (!isOther && version === this.#version) return;
+    this.#version = version;
     if (isOther) this.#turnTo(thread);
     const anchor = isOther || this.#atEnd ? null : this.#anchor();
     const own = thread.outbox.length;
@@ -110,14 +117,14 @@ export class ConversationView {
     let before = null;
     const entries = [...thread.log, ...thread.outbox.filter((entry) => !thread.ids.has(entry.id))];
     entries.forEach((entry, index) => {
-      const day = dayOf(entry.at);
-      const isNewDay = !before || dayOf(before.at) !== day;
+      const { day } = entry;
+      const isNewDay = before?.day !== day;
       if (isNewDay) put(`day ${day}`, dayName(entry.at), () => this.#makeDay(entry.at));
       const isNew = entry.id === thread.newFrom;
       if (isNew) put("new", "", () => make("p", { class: "new-mark" }, make("span", {}, "New")));
       const starts = isNewDay || isNew || !this.#belongs(before, entry);
       const next = entries[index + 1];
-      const ends = !next || dayOf(next.at) !== day || next.id === thread.newFrom || !this.#belongs(entry, next);
+      const ends = next?.day !== day || next.id === thread.newFrom || !this.#belongs(entry, next);
       const signature = [entry.state, entry.reason, starts, ends, this.#nameOf(entry)].join("\n");
       put(entry.id, signature, () => this.#makeMessage(entry, starts, ends));
       before = entry;
@@ -277,7 +284,7 @@ export class ConversationView {
       await (asked ? this.#session.askHistory(thread) : this.#session.loadHistory(thread));
       this.#trouble = "";
     } catch (error) {
-      this.#trouble = `Earlier messages cannot be had now: ${error.message}`;
+      this.#trouble = `Earlier messages cannot be had now: ${troubleWords(error)}`;
     }
     if (thread === this.#shown) this.#showEarlier(thread);
   }

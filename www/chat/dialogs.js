@@ -3,7 +3,7 @@
 // refused.
 import { at, List, make, place, setText } from "./dom.js";
 import { makeFace, setFace } from "./faces.js";
-import { presenceWord } from "./words.js";
+import { presenceWord, troubleWords } from "./words.js";
 
 // Buttons marked so close their dialog, and so does a click beside it.
 function watchClosing(dialog) {
@@ -36,7 +36,7 @@ async function attempt(dialog, action) {
     await action();
     return true;
   } catch (error) {
-    setText(refusal, error.message);
+    setText(refusal, troubleWords(error));
     return false;
   } finally {
     delete dialog.dataset.busy;
@@ -49,6 +49,7 @@ function open(dialog) {
   if (!dialog.open) dialog.showModal();
 }
 
+const lower = (name) => name.toLocaleLowerCase();
 const namesIn = (text) => text.split(",").map((name) => name.trim()).filter(Boolean);
 
 // --- a new conversation
@@ -81,12 +82,16 @@ export class StartDialog {
   #show() {
     const { whom } = this.#dialog.querySelector("form").elements;
     const isRoom = whom.value.trim().startsWith("#");
-    const part = namesIn(whom.value).at(-1)?.toLocaleLowerCase() ?? "";
-    const fits = (person) => `${person.id} ${this.#model.nameOf(person)}`.toLocaleLowerCase().includes(part);
-    const people = this.#model.peopleList.filter((person) => this.#chosen.has(person.id) || fits(person));
+    const part = namesIn(whom.value).at(-1) ?? "";
+    const isShown = (person) => this.#chosen.has(person.id) || this.#fits(person, part);
+    const people = this.#model.peopleList.filter(isShown);
     this.#dialog.querySelector("fieldset").hidden = isRoom || people.length === 0;
     this.#list.show(people);
     setText(this.#dialog.querySelector(".actions .primary"), isRoom ? "Enter room" : "Start");
+  }
+
+  #fits(person, part) {
+    return lower(`${person.id} ${this.#model.nameOf(person)}`).includes(lower(part));
   }
 
   #makeChoice(person) {
@@ -107,18 +112,28 @@ export class StartDialog {
     row.querySelector("input").checked = this.#chosen.has(person.id);
   }
 
-  // A name as people see it is taken for who has it; any other for an id, about which the server knows.
+  // What is written are names, and one where it is somebody's id: that may have a comma in it. Beside what was chosen
+  // in the list it may also be what the list was searched with.
   #wanted(text) {
     if (text.startsWith("#")) return { room: text.slice(1).trim() };
-    const lower = (name) => name.toLocaleLowerCase();
-    const idOf = (name) => {
-      const isSo = (person) => person.id === name || lower(this.#model.nameOf(person)) === lower(name);
-      return this.#model.peopleList.find(isSo)?.id ?? name;
-    };
-    const isFilter = this.#chosen.size > 0 && !text.includes(",") && !this.#model.people.has(text);
-    const users = new Set([...this.#chosen, ...(isFilter ? [] : namesIn(text).map(idOf))]);
+    const names = this.#model.people.has(text) ? [text] : namesIn(text);
+    const users = new Set([...this.#chosen, ...names.flatMap((name) => this.#idsOf(name, names.length === 1))]);
     if (!users.size) throw new Error("Choose somebody, or write a name or a #room.");
     return { user: [...users] };
+  }
+
+  // Who is meant by a name: who has it as id, else the one whom people see by it; any other is taken for an id, about
+  // which the server knows. Nobody: it was there to search with.
+  #idsOf(name, maySearch) {
+    const { people, peopleList } = this.#model;
+    if (people.has(name)) return [name];
+    const called = peopleList.filter((person) => lower(this.#model.nameOf(person)) === lower(name));
+    if (called.length === 1) return [called[0].id];
+    if (called.some(({ id }) => this.#chosen.has(id))) return [];
+    const ids = called.map(({ id }) => id).join(", ");
+    if (ids) throw new Error(`There are several called “${name}”: ${ids}. Choose in the list, or write which.`);
+    const isSearch = maySearch && this.#chosen.size > 0 && peopleList.some((person) => this.#fits(person, name));
+    return isSearch ? [] : [name];
   }
 }
 
@@ -148,7 +163,7 @@ export class MembersDialog {
     at("members-open").addEventListener("click", () => {
       this.show();
       open(this.#dialog);
-      session.loadThreads().catch(() => {}); // who came and went is not told on the feed
+      session.refresh(); // who came and went is not told on the feed
     });
   }
 
@@ -159,7 +174,7 @@ export class MembersDialog {
     const mayAdd = model.isOwner(thread) || !thread.members.some((member) => model.isMe(member));
     at("add-row").hidden = !mayAdd;
     at("leave").hidden = model.me === null;
-    this.#list.show([...thread.members].sort((a, b) => model.nameOf(a).localeCompare(model.nameOf(b))));
+    this.#list.show([...thread.members].sort((a, b) => model.compareNames(a, b)));
     const absent = model.peopleList.filter((person) => !thread.members.some((member) => member.id === person.id));
     place(at("add-names"), []);
     at("add-names").append(...absent.map((person) => make("option", { value: person.id }, model.nameOf(person))));

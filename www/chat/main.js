@@ -16,12 +16,12 @@ import { gist, loadPurifier } from "./html.js";
 import { forgetSession, keepSession, recallSession } from "./memory.js";
 import { Session } from "./session.js";
 import { Sidebar } from "./sidebar.js";
-import { dayOf, plural } from "./words.js";
+import { dayOf, plural, troubleWords } from "./words.js";
 
 const NOTICE_MS = 8000;
 const GATHER_MS = 200; // what comes together is told together
 const READ_OUT = 3; // messages; of more only the number is told
-const TICK_MS = 30_000;
+const TICK_MS = 20_000;
 
 const narrow = matchMedia("(max-width: 47.99rem)"); // one pane at a time, as in chat.css
 
@@ -45,12 +45,12 @@ function announce(words) {
 
 // Reads out new messages, and nothing else: the log itself is silent, so that history is not read out.
 function makeReader(model) {
-  let heard = [];
+  const heard = [];
   let timer;
   const tell = () => {
-    const lines = heard.map((message) => lineOf(model, message));
+    const lines = heard.splice(0).map((message) => lineOf(model, message)).filter(Boolean);
+    if (!lines.length) return;
     announce(lines.length > READ_OUT ? plural(lines.length, "new message") : lines.join(". "));
-    heard = [];
   };
   return (message) => {
     heard.push(message);
@@ -59,11 +59,13 @@ function makeReader(model) {
   };
 }
 
+// Null: one was removed from its thread meanwhile.
 function lineOf(model, message) {
   const name = model.nameOf(message.sender);
   const thread = model.threads.get(message.thread);
+  if (!thread) return null;
   if (thread === model.open) return `${name}: ${gist(message)}`;
-  const where = model.partnerIn(thread) ? "" : ` in ${model.titleOf(thread)}`;
+  const where = model.partnerIn(thread) || !thread.known ? "" : ` in ${model.titleOf(thread)}`;
   return `New message from ${name}${where}`;
 }
 
@@ -72,7 +74,7 @@ async function attempt(action) {
   try {
     await action();
   } catch (error) {
-    if (error.word !== "password") notice(error.message);
+    if (error.word !== "password") notice(troubleWords(error));
   }
 }
 
@@ -89,7 +91,7 @@ class Page {
   constructor(session) {
     this.#session = session;
     this.#model = session.model;
-    const choose = (thread) => this.#open(thread);
+    const choose = (thread) => this.#choose(thread);
     const meet = (id) => attempt(() => this.#meet(id));
     this.#sidebar = new Sidebar(session.model, { choose, meet });
     this.#conversation = new ConversationView(session);
@@ -115,6 +117,7 @@ class Page {
     for (const type of ["focus", "blur"]) window.addEventListener(type, () => this.#attend());
     document.addEventListener("visibilitychange", () => this.#attend());
     window.addEventListener("beforeunload", (event) => this.#model.unsent && event.preventDefault());
+    window.addEventListener("hashchange", () => this.#brought());
     window.addEventListener("pagehide", () => session.keep({ withView: true }));
     this.#tick();
   }
@@ -129,17 +132,29 @@ class Page {
     document.title = unread ? `(${unread}) ${title}` : title;
   }
 
-  // Today is yesterday after midnight.
+  // Today is yesterday after midnight. Who came and went is not told on the feed, and who writes has to see who reads.
   #tick() {
     let day = dayOf(Date.now());
     setInterval(() => {
       if (day !== dayOf(Date.now())) this.#model.changed();
       day = dayOf(Date.now());
+      const isOnShow = this.#model.open && document.visibilityState === "visible";
+      if (isOnShow || this.#session.isBehind) this.#session.refresh();
     }, TICK_MS);
   }
 
   #attend() {
+    const { attended } = this.#model;
     this.#model.attend(document.visibilityState === "visible" && document.hasFocus());
+    if (this.#model.attended && !attended) this.#session.refresh();
+  }
+
+  // Somebody opened a link with a token in a page that has somebody in it.
+  #brought() {
+    const brought = tokenInAddress();
+    if (!brought || !wants(brought, this.#model.me)) return;
+    this.#session.giveWay({ token: brought.token, user: brought.user, isSaid: true });
+    location.reload();
   }
 
   #connected({ mode }) {
@@ -166,7 +181,13 @@ class Page {
     at("app").dataset.pane = "talk";
     this.#show();
     if (!thread.gone) this.#focusTalk();
-    if (isOther) this.#session.loadThreads().catch(() => {}); // who came and went is not told on the feed
+    if (isOther && thread.known) this.#session.refresh();
+  }
+
+  // Who is in a thread has to be known to whom opens it; with a token only that needs the password.
+  async #choose(thread) {
+    this.#open(thread);
+    if (!thread.known) await attempt(() => this.#session.askThreads());
   }
 
   // On a phone the keyboard would cover half of what is to be read.
@@ -176,7 +197,7 @@ class Page {
   }
 
   async #meet(id) {
-    this.#open(this.#model.threadWith(id) ?? (await this.#session.openThread({ user: [id] })));
+    await this.#choose(this.#model.threadWith(id) ?? (await this.#session.openThread({ user: [id] })));
   }
 
   #goBack() {
@@ -216,12 +237,20 @@ function leave() {
 
 // --- the beginning
 
+// Whether a link that brings another sign-in is to be followed. Anybody can make such a link, so who is in is asked.
+function wants({ user }, me) {
+  const others = user ? `the one of “${user}”, as the link says` : "somebody’s";
+  const here = me ? ` as “${me}”` : "";
+  return confirm(`You are signed in here${here}. This link brings another sign-in, ${others}. Use that instead?`);
+}
+
 // Who comes: by a token in the address, by what a reload left, or through the door.
 async function access() {
   const brought = tokenInAddress();
   const kept = recallSession();
   forgetSession();
-  if (brought) return { given: { token: brought.token }, user: brought.user, isSaid: true };
+  if (brought && (!kept?.token || wants(brought, kept.user)))
+    return { given: { token: brought.token }, user: brought.user, isSaid: true };
   if (kept?.token) return { ...kept, given: kept };
   const means = await comeIn({ hasLeft: Boolean(kept?.hasLeft) });
   return { ...means, user: (await whoAmI(means)) ?? means.user };

@@ -4,6 +4,7 @@
 // For the tab (sessionStorage): the chat token, never a password, and what was on show, so that a reload goes on where
 // it was. It goes with the tab, and when its user signs out. A chat token reads what comes and sends; for all else the
 // page asks for the password again. For the browser (localStorage): up to when each thread was read.
+import { cutLog } from "./model.js";
 
 const SESSION = "nereid-chat session";
 const READ = "nereid-chat read ";
@@ -27,12 +28,33 @@ function write(storage, key, value) {
   }
 }
 
+// A view with so many messages of each thread.
+const withLogs = (view, most) => {
+  const cut = (thread) => ({ ...thread, ...cutLog(thread, most) });
+  return { ...view, threads: view.threads.map(cut) };
+};
+
+// A view with nothing but what is on show, by its name, and what was not sent.
+function leastOf({ open, threads }) {
+  const needed = threads.filter(({ id, outbox }) => id === open || outbox.length);
+  const least = needed.map(({ id, room, members, known, outbox }) => ({ id, room, members, known, outbox, log: [] }));
+  return { open, people: [], threads: least };
+}
+
+// What there may be no room for is given up in this order; what was not sent yet is nowhere else, and goes last.
+const STEPS = [
+  ({ view, ...rest }) => ({ ...rest, view }),
+  ({ view, ...rest }) => ({ ...rest, view: withLogs(view, 1) }),
+  ({ view, ...rest }) => ({ ...rest, view: leastOf(view) }),
+  ({ view, cursor, ...rest }) => rest,
+];
+
 export const recallSession = () => read("sessionStorage", SESSION);
 
-// `session` is {token, user, withLogin} and maybe {view, cursor}, which is left out where there is no room for it.
+// `session` is {token, endsAt, user, isSaid} and maybe {view, cursor}, of which as much is kept as there is room for.
 export function keepSession(session) {
-  const { view, cursor, ...least } = session;
-  if (!write("sessionStorage", SESSION, session)) write("sessionStorage", SESSION, least);
+  const steps = session.view ? STEPS : STEPS.slice(-1);
+  steps.some((step) => write("sessionStorage", SESSION, step(session)));
 }
 
 export function forgetSession() {
@@ -71,8 +93,9 @@ export class ReadMarks extends EventTarget {
     if (!kept) this.#write();
   }
 
-  get(id) {
-    return this.#marks[id] ?? this.#since;
+  // The time up to which a thread was read here; `otherwise` where it never was.
+  get(id, otherwise = this.#since) {
+    return this.#marks[id] ?? otherwise;
   }
 
   set(id, at) {

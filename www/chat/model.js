@@ -9,31 +9,51 @@
 // that was seen here, and counts those after it that others wrote.
 
 import { gathered } from "./dom.js";
+import { dayOf } from "./words.js";
 
 const SAVED_MESSAGES = 50; // of a thread, and
 const SAVED_THREADS = 40; // so many threads, over a reload
+const UNSEEN_MESSAGES = 100; // of a thread that is not on show; half as many more may gather
+
+const collator = new Intl.Collator();
 
 /**
- * message: {id, at, message} and in an outbox: state "waiting" | "refused", reason?
- * thread: {id, room, members, log, outbox, ids, before, unread, opened, newFrom, draft}
- *   before    undefined: history was not asked yet; null: there is none; else where the page before begins
+ * message: {id, at, day, message} and in an outbox: state "waiting" | "refused", reason?
+ * thread: {id, room, members, known, log, outbox, ids, before, unread, opened, newFrom, draft, version, generation}
+ *   known     the members are what the server said; else they are those who were heard, and there may be more
+ *   before    undefined: history was not asked since the log was begun or cut; null: there is none; else where the page
+ *             before begins
  *   opened    was opened or made here, so it is in the list though nothing was said in it
  *   gone      one is no member any more
  *   newFrom   id of the first message that was unread when the thread was opened
+ *   version   changes with what is to be seen of its messages
+ *   generation  changes when its log is begun anew: answers to older questions do not fit any more
  */
 function makeThread(id) {
-  const thread = { id, room: null, members: [], before: undefined, unread: 0, newFrom: null };
-  return Object.assign(thread, { opened: false, gone: false, draft: "", log: [], outbox: [], ids: new Set() });
+  const thread = { id, room: null, members: [], known: false, before: undefined, unread: 0, newFrom: null };
+  const state = { opened: false, gone: false, draft: "", version: 0, generation: 0 };
+  return Object.assign(thread, state, { log: [], outbox: [], ids: new Set() });
 }
 
-const entryOf = ({ timestamp, message }) => ({ id: message.id, at: Date.parse(timestamp), message });
+function entryOf({ timestamp, message }) {
+  const at = Date.parse(timestamp);
+  return { id: message.id, at, day: dayOf(at), message };
+}
+
+// The last `most` messages of a thread's log, as {log, before}: what was before them is asked for again.
+export function cutLog({ log, before }, most) {
+  return log.length > most ? { log: log.slice(log.length - most), before: undefined } : { log, before };
+}
 
 export class Model extends EventTarget {
   me = null; // id
+  isSaid = false; // that is hearsay: the server has not said it
   people = new Map(); // presence by id
   threads = new Map();
   open = null; // the thread on show
   attended = true; // the thread on show is before somebody's eyes
+  listed = false; // the server has said which threads there are
+  version = 0; // changes with what is to be seen in any thread: names, days
   #readMarks;
   #tell = gathered(() => this.dispatchEvent(new Event("change")));
 
@@ -43,7 +63,9 @@ export class Model extends EventTarget {
     this.#readMarks = readMarks;
   }
 
-  changed() {
+  // `thread`: of all that is to be seen in threads only something in this one.
+  changed(thread = this) {
+    thread.version++;
     this.#tell();
   }
 
@@ -66,16 +88,17 @@ export class Model extends EventTarget {
     return thread.members.filter((member) => !this.isMe(member));
   }
 
-  // The person on the other side, in a thread of two.
+  // The person on the other side, in a thread of which it is known that nobody else is in it.
   partnerIn(thread) {
     const others = this.othersIn(thread);
-    return !thread.room && others.length === 1 && thread.members.length <= 2 ? others[0] : null;
+    return thread.known && !thread.room && thread.members.length === 2 && others.length === 1 ? others[0] : null;
   }
 
   titleOf(thread) {
     if (thread.room) return `#${thread.room}`;
-    const others = this.othersIn(thread);
-    return others.map((member) => this.nameOf(member)).join(", ") || "Only you";
+    const names = this.othersIn(thread).map((member) => this.nameOf(member)).join(", ");
+    if (thread.known) return names || "Only you";
+    return names ? `${names} and perhaps others` : "A conversation";
   }
 
   isOwner(thread) {
@@ -89,7 +112,11 @@ export class Model extends EventTarget {
   // Those of others, the most reachable first.
   get peopleList() {
     const others = [...this.people.values()].filter((person) => !this.isMe(person));
-    return others.sort((a, b) => b.available - a.available || this.nameOf(a).localeCompare(this.nameOf(b)));
+    return others.sort((a, b) => b.available - a.available || this.compareNames(a, b));
+  }
+
+  compareNames(a, b) {
+    return collator.compare(this.nameOf(a), this.nameOf(b));
   }
 
   // --- threads
@@ -102,11 +129,11 @@ export class Model extends EventTarget {
   // As the server describes it: {thread_id, room?, members, last?}.
   takeThread({ thread_id: id, room, members, last }) {
     const thread = this.thread(id);
-    if (members) thread.members = members;
+    if (members) Object.assign(thread, { members, known: true });
     if (room) thread.room = room;
     thread.gone = false;
     if (last && !thread.log.length) this.#append(thread, entryOf(last));
-    this.changed();
+    this.changed(thread);
     return thread;
   }
 
@@ -115,6 +142,8 @@ export class Model extends EventTarget {
     const ids = new Set(list.map((thread) => thread.thread_id));
     for (const thread of asked) if (!ids.has(thread.id)) this.#lose(thread);
     list.forEach((thread) => this.takeThread(thread));
+    this.listed = true;
+    this.changed();
   }
 
   // What is on show, or waits to be sent, is not taken away before somebody's eyes.
@@ -160,51 +189,79 @@ export class Model extends EventTarget {
     this.#settleOwn(thread, entry);
     if (thread.ids.has(entry.id)) return false;
     this.#append(thread, entry);
+    if (thread !== this.open && thread.log.length > 1.5 * UNSEEN_MESSAGES) this.#cut(thread, UNSEEN_MESSAGES);
     this.#knowSender(thread, entry.message.sender);
     const isOthers = !this.isMe(entry.message.sender);
-    const isSeen = thread === this.open && this.attended;
+    const wasSeen = entry.at <= this.#readMarks.get(thread.id, 0); // in another tab
+    const isSeen = wasSeen || (thread === this.open && this.attended);
     if (isOthers && !isSeen) {
       thread.unread++;
       if (thread === this.open) thread.newFrom ??= entry.id;
     }
     if (isSeen) this.#readMarks.set(thread.id, entry.at);
-    this.changed();
-    return isOthers;
+    this.changed(thread);
+    return isOthers && !wasSeen;
   }
 
-  // Members come and go without a word on the feed; "strange" says that there is one who was not known.
+  // Members come and go without a word on the feed; "strange" says that there is one who was not known, or that one is
+  // a member again oneself.
   #knowSender(thread, { id, displayName }) {
-    if (thread.members.some((member) => member.id === id)) return;
-    thread.members = [...thread.members, { id, displayName, role: "guest" }];
+    const isMember = thread.members.some((member) => member.id === id);
+    if (isMember && !thread.gone) return;
+    if (!isMember) thread.members = [...thread.members, { id, displayName, role: "guest" }];
+    if (thread.gone) Object.assign(thread, { gone: false, known: false });
     this.dispatchEvent(new Event("strange"));
   }
 
-  // The server shows what was sent here: now it is known whose it is, and that it waits no more.
+  // Forgets all but the last messages of a thread: each new one costs as much as there are.
+  #cut(thread, most) {
+    Object.assign(thread, cutLog(thread, most));
+    thread.ids = new Set(thread.log.map((entry) => entry.id));
+    this.changed(thread);
+  }
+
+  // The same for the thread on show, whose end is in sight.
+  cutOpen(most) {
+    this.#cut(this.open, most);
+  }
+
+  // The server shows what was sent here: now it is known whose it is ("me" if that is news), and that it waits no more.
   #settleOwn(thread, entry) {
     const mine = thread.outbox.findIndex((waiting) => waiting.id === entry.id);
     if (mine < 0) return;
     thread.outbox.splice(mine, 1);
-    this.me ??= entry.message.sender.id;
+    const { id } = entry.message.sender;
+    if (id === this.me && !this.isSaid) return;
+    Object.assign(this, { me: id, isSaid: false });
+    this.changed();
+    this.dispatchEvent(new Event("me"));
   }
 
   // A page of history, {messages, before}: the newest one first, then what was before it. The feed leaves no holes, so
-  // a log goes on from its first entry; a page may have entries before that, and some that are there already.
+  // a page stands where it has an entry in common with the log, and before it all where it has none. True: something in
+  // it was not there yet.
   takeHistory(thread, { messages, before }) {
     const page = messages.map(entryOf);
     for (const entry of page) this.#settleOwn(thread, entry);
     const ids = new Set(page.map((entry) => entry.id));
     const isShared = (entry) => ids.has(entry.id);
-    const first = thread.before === undefined ? Math.max(0, thread.log.findIndex(isShared)) : 0;
+    const first = Math.max(0, thread.log.findIndex(isShared));
     const older = thread.log.slice(0, first);
+    const had = thread.log.length;
     thread.log = [...older, ...page, ...thread.log.slice(first).filter((entry) => !isShared(entry))];
     for (const id of ids) thread.ids.add(id);
     thread.before = before;
-    this.changed();
+    this.changed(thread);
+    return thread.log.length > had;
   }
 
-  // Messages were lost to the feed: what is there may have holes, so history is asked again.
+  // Messages were lost to the feed: what is there may have holes, so history is asked again, and counted.
   forgetLogs() {
-    for (const thread of this.threads.values()) Object.assign(thread, { log: [], ids: new Set(), before: undefined });
+    const empty = () => ({ log: [], ids: new Set(), before: undefined, unread: 0 });
+    for (const thread of this.threads.values()) {
+      Object.assign(thread, empty());
+      thread.generation++;
+    }
     this.changed();
   }
 
@@ -213,9 +270,10 @@ export class Model extends EventTarget {
   // Shows what is being sent, before the server has it.
   putWaiting(thread, message) {
     const sender = { id: this.me ?? "" };
-    const entry = { id: message.id, at: Date.now(), message: { ...message, sender }, state: "waiting" };
+    const at = Date.now();
+    const entry = { id: message.id, at, day: dayOf(at), message: { ...message, sender }, state: "waiting" };
     thread.outbox.push(entry);
-    this.changed();
+    this.changed(thread);
     return entry;
   }
 
@@ -250,7 +308,10 @@ export class Model extends EventTarget {
 
   // Shows a thread, or none (null).
   show(thread) {
-    if (this.open && this.open !== thread) this.open.newFrom = null;
+    if (this.open && this.open !== thread) {
+      this.open.newFrom = null;
+      this.#cut(this.open, UNSEEN_MESSAGES);
+    }
     this.open = thread;
     if (thread) {
       if (!thread.opened) Object.assign(thread, { opened: true, openedAt: Date.now() });
@@ -301,23 +362,24 @@ export class Model extends EventTarget {
   // --- over a reload
 
   snapshot() {
-    const threads = this.threadList.slice(0, SAVED_THREADS).map((thread) => this.#threadSnapshot(thread));
-    return { me: this.me, people: [...this.people.values()], threads, open: this.open?.id ?? null };
+    const isUnsent = (entry) => entry.state !== "sent";
+    const isNeeded = (thread) => thread === this.open || thread.outbox.some(isUnsent);
+    const kept = this.threadList.filter((thread, index) => index < SAVED_THREADS || isNeeded(thread));
+    const threads = kept.map(({ ids, ...thread }) => {
+      const outbox = thread.outbox.filter(isUnsent);
+      return { ...thread, ...cutLog(thread, SAVED_MESSAGES), outbox, newFrom: null };
+    });
+    return { people: [...this.people.values()], threads, open: this.open?.id ?? null };
   }
 
-  #threadSnapshot({ ids, ...thread }) {
-    const cut = thread.log.length > SAVED_MESSAGES;
-    const log = thread.log.slice(-SAVED_MESSAGES);
-    const outbox = thread.outbox.filter((entry) => entry.state !== "sent");
-    return { ...thread, log, outbox, before: cut ? undefined : thread.before, newFrom: null };
-  }
-
-  restore({ me, people, threads }) {
-    this.me = me;
+  // What was unread then may have been read in another tab since.
+  restore({ people, threads }) {
     this.takePresences(people);
     for (const saved of threads) {
       const ids = new Set(saved.log.map((entry) => entry.id));
-      this.threads.set(saved.id, Object.assign(makeThread(saved.id), saved, { ids }));
+      const thread = Object.assign(makeThread(saved.id), saved, { ids });
+      this.threads.set(saved.id, thread);
+      if (this.#readMarks.get(thread.id, 0)) this.countUnread(thread);
     }
     this.changed();
   }

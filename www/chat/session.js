@@ -4,23 +4,14 @@
 // A login (Basic) is held in memory only. What survives a reload is a chat token, which is enough to hear and to send;
 // what needs more then asks for the password ("password" event, answered by `proceed` or `giveUp`). Where the HTTP
 // layer knows who it is there is neither, and nothing is ever asked.
-import { ChatError, NereidChat } from "../nereid-chat.js";
+import { ChatError, NereidChat, uuid } from "../nereid-chat.js";
 import { BASE, basic, issueToken, whoAmI } from "./access.js";
 import { gathered } from "./dom.js";
 import { forgetSession, keepSession, ReadMarks } from "./memory.js";
 import { Model } from "./model.js";
 
-const PAGE = 50; // messages in a page of history
 const NEWS = 20; // threads whose unread messages are counted at the start
 const GOODBYE_MS = 3000;
-
-function uuid() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16)); // crypto.randomUUID is there with TLS only
-  bytes[6] = (bytes[6] & 15) | 64;
-  bytes[8] = (bytes[8] & 63) | 128;
-  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
-}
 
 const needsLogin = (error) => error.word === "password" || error.word === "token_scope";
 
@@ -30,11 +21,11 @@ export class Session extends EventTarget {
   chat;
   #login; // value of Authorization, if there is one
   #given; // {token, endsAt}: the chat token in use
-  #isSaid;
   #hasLeft = false; // signed out: what is still under way makes no new token
   #isKnown; // the HTTP layer knows who it is
   #asked = null; // while the password is asked for: {done, fail}
   #loading = new Map(); // thread: its page of history that is on its way
+  #isBehind = true; // which threads there are, and what is unread in them, has still to be asked
 
   // `means` are { user, login, given } after the form; { user, credentials } where the HTTP layer knows who it is; and
   // { user, given, view, cursor } with a token only. `isSaid`: the user's name is hearsay, and good for showing only.
@@ -43,14 +34,15 @@ export class Session extends EventTarget {
     this.#login = login;
     this.#isKnown = credentials !== undefined;
     if (given) this.#hold(given);
-    if (view) this.model.restore(view);
     if (user) this.#become(user);
-    this.#isSaid = isSaid;
+    if (view) this.model.restore(view);
+    this.model.isSaid = isSaid;
     const share = user && !isSaid ? `nereid-chat of ${user} at ${BASE}` : false;
     const means = this.#isKnown ? { credentials } : { login: () => this.#loginOrAsk(), token: () => this.#token() };
     this.chat = new NereidChat({ ...means, share, cursor });
     this.marks.addEventListener("read", ({ detail }) => this.model.readElsewhere(detail.id, detail.at));
-    this.model.addEventListener("strange", gathered(() => this.loadThreads().catch(() => {})));
+    this.model.addEventListener("strange", gathered(() => this.refresh()));
+    this.model.addEventListener("me", () => this.#become(this.model.me));
     this.#listen();
   }
 
@@ -98,7 +90,7 @@ export class Session extends EventTarget {
     this.#asked?.done();
     this.#asked = null;
     this.chat.connect(); // where it was refused
-    this.loadThreads().catch(() => {});
+    this.refresh();
   }
 
   giveUp() {
@@ -114,13 +106,14 @@ export class Session extends EventTarget {
     });
   }
 
-  // Does what may need a login; where there is none asks for it first.
-  async #do(action) {
+  // Does what may need a login; where there is none asks for it first. `what` begins a sentence.
+  async #do(action, what = "That") {
     try {
       return await action();
     } catch (error) {
       if (!needsLogin(error) || this.#isKnown) throw error;
-      await this.#askPassword("This tab was signed in by a token, which may read and write. That needs your password.");
+      const why = "This tab was signed in by a token, which may read and write.";
+      await this.#askPassword(`${why} ${what} needs your password.`);
       return action();
     }
   }
@@ -135,7 +128,10 @@ export class Session extends EventTarget {
     chat.addEventListener("presence", ({ detail }) => model.takePresences(detail));
     chat.addEventListener("gap", () => this.#mendGap());
     chat.addEventListener("refused", () => this.signInAgain());
-    chat.addEventListener("state", ({ detail }) => this.dispatchEvent(new CustomEvent("state", { detail })));
+    chat.addEventListener("state", ({ detail }) => {
+      if (this.#isBehind && (detail.mode === "live" || detail.mode === "polling")) this.refresh();
+      this.dispatchEvent(new CustomEvent("state", { detail }));
+    });
   }
 
   // The server wants to see the password again.
@@ -147,7 +143,9 @@ export class Session extends EventTarget {
 
   #mendGap() {
     this.model.forgetLogs();
-    this.loadThreads().catch(() => {});
+    this.#loading.clear();
+    this.#isBehind = true;
+    this.refresh();
     if (this.model.open) this.loadHistory(this.model.open).catch(() => {});
     const words = "You were away for long: some messages of that time are no longer kept.";
     this.dispatchEvent(new CustomEvent("notice", { detail: words }));
@@ -159,8 +157,22 @@ export class Session extends EventTarget {
     this.chat.connect();
     this.#sendWaiting();
     await begun;
-    await this.loadThreads();
-    await this.#countNews();
+    await this.refresh();
+  }
+
+  // Asks for what the feed does not tell: which threads there are, and who came and went. What cannot be had now is
+  // asked again: when there is a connection, and now and then.
+  async refresh() {
+    try {
+      await this.loadThreads();
+      if (this.full && this.#isBehind) await this.#countNews();
+    } catch {
+      /* another time */
+    }
+  }
+
+  get isBehind() {
+    return this.full && this.#isBehind;
   }
 
   // What was unsent before a reload; ids make it harmless if it had been sent after all.
@@ -170,10 +182,18 @@ export class Session extends EventTarget {
   }
 
   async #countNews() {
+    this.#isBehind = false;
+    const count = (thread) => thread !== this.model.open && this.model.countUnread(thread);
     const news = this.model.threadList.filter((thread) => thread !== this.model.open && this.model.hasNews(thread));
-    for (const thread of news.slice(0, NEWS)) {
-      await this.loadHistory(thread);
-      if (thread !== this.model.open) this.model.countUnread(thread);
+    news.forEach(count); // as far as it is there
+    try {
+      for (const thread of news.slice(0, NEWS)) {
+        await this.loadHistory(thread);
+        count(thread);
+      }
+    } catch (error) {
+      this.#isBehind = true;
+      throw error;
     }
   }
 
@@ -185,14 +205,30 @@ export class Session extends EventTarget {
     this.model.takeThreads(await this.chat.threads(), asked);
   }
 
+  // For somebody who wants to see who is in a thread.
+  askThreads() {
+    return this.#do(() => (this.#isKnown || this.#loginOrAsk()) && this.loadThreads(), "To see who else is here");
+  }
+
   // One page more, the newest first. Those who ask while it is on its way get the same.
   loadHistory(thread) {
-    if (!this.#loading.has(thread)) {
-      const query = { limit: PAGE, ...(thread.before ? { before: thread.before } : {}) };
-      const page = this.chat.history(thread.id, query).then((answer) => this.model.takeHistory(thread, answer));
-      this.#loading.set(thread, page.finally(() => this.#loading.delete(thread)));
-    }
+    if (!this.#loading.has(thread)) this.#loading.set(thread, this.#fetchHistory(thread));
     return this.#loading.get(thread);
+  }
+
+  // After a log was cut the first pages may have nothing but what is there.
+  async #fetchHistory(thread) {
+    const { generation } = thread;
+    try {
+      for (let isNew = false; !isNew && thread.before !== null; ) {
+        const { before } = thread;
+        const answer = await this.chat.history(thread.id, before ? { before } : {});
+        if (generation !== thread.generation) return;
+        isNew = this.model.takeHistory(thread, answer);
+      }
+    } finally {
+      if (generation === thread.generation) this.#loading.delete(thread);
+    }
   }
 
   // For what somebody asked for; the feed itself never opens a dialog.
@@ -251,7 +287,13 @@ export class Session extends EventTarget {
     if (this.#isKnown || this.#hasLeft || !this.#given) return;
     const { token, endsAt } = this.#given;
     const view = withView ? { view: this.model.snapshot(), cursor: this.chat.cursor } : {};
-    keepSession({ token, endsAt, user: this.model.me, isSaid: this.#isSaid, ...view });
+    keepSession({ token, endsAt, user: this.model.me, isSaid: this.model.isSaid, ...view });
+  }
+
+  // Another sign-in takes this one's place, with the page's next load.
+  giveWay(means) {
+    this.#hasLeft = true;
+    keepSession(means);
   }
 
   async signOut() {

@@ -28,21 +28,22 @@ export class Sidebar {
     const { threadList, peopleList } = this.#model;
     this.#threads.show(threadList);
     this.#people.show(peopleList);
-    at("no-threads").hidden = threadList.length > 0;
+    at("no-threads").hidden = !this.#model.listed || threadList.length > 0;
     at("no-people").hidden = peopleList.length > 0;
     this.#showMe();
   }
 
   #showMe() {
-    const { me, people } = this.#model;
+    const { me, people, isSaid } = this.#model;
     const known = people.get(me);
     const presence = known ? { ...known, available: true } : null; // here: whatever others were told a moment ago
     const name = me === null ? "You" : this.#model.nameOf({ id: me });
-    const word = presence ? presenceWord(presence) : "";
+    const word = isSaid ? "as the link says" : presence ? presenceWord(presence) : "";
     setFace(at("me").querySelector(".face"), { id: me ?? "", name, presence });
     setText(at("me").querySelector(".name"), name);
-    setText(at("me").querySelector(".line"), presence?.status || word);
-    at("me").setAttribute("aria-label", ["You", name, presence?.status, word].filter(Boolean).join(", "));
+    const status = isSaid ? "" : presence?.status; // of whom the link says
+    setText(at("me").querySelector(".line"), status || word);
+    at("me").setAttribute("aria-label", ["You", name, status, word].filter(Boolean).join(", "));
   }
 
   #fillPerson(row, person) {

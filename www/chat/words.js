@@ -79,6 +79,10 @@ export function joinNames(names, most = 4) {
   return `${names.slice(0, most - 1).join(", ")} and ${names.length - most + 1} more`;
 }
 
+// What went wrong. What a browser says of a network is not for people.
+export const troubleWords = ({ word, status, message }) =>
+  word === "network" && !status ? "The server cannot be reached just now." : message;
+
 // --- the connection
 
 const MODES = {

@@ -96,6 +96,16 @@ export class ChatPage {
     await this.field.press('Enter');
   }
 
+  // Somebody looks elsewhere, and at the page again.
+  async lookAway() {
+    await this.page.evaluate(() => {
+      document.hasFocus = () => false;
+      window.dispatchEvent(new Event('blur'));
+      delete document.hasFocus;
+      window.dispatchEvent(new Event('focus'));
+    });
+  }
+
   // A message on show, by (a part of) its text.
   message(text) {
     return this.log.getByRole('article').filter({ hasText: text });
