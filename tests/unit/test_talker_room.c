@@ -441,20 +441,20 @@ static void silence_and_slow_connecting_end(void **state)
     (void)state;
     struct talker_rig rig;
     struct talker_options options = talker_rig_options();
-    options.connect_ms = options.silence_ms = 40;
+    options.connect_ms = options.silence_ms = 300;
     talker_rig_open(&rig, &options);
     guest_enter(&alice, &rig, "alice", "hall");
     guest_open(&bob, &rig);
     carol.fd = -1;
     assert_heard(&alice, "connected(alice) users(alice)");
-    pass_ms(&rig, 25);
+    pass_ms(&rig, 180);
     guest_say(&alice, "{\"type\":\"ping\"}");
     guest_say(&bob, "{");
-    pass_ms(&rig, 25);
+    pass_ms(&rig, 180);
     assert_heard(&alice, "");
     assert_heard(&bob, "error(you have not connected to a room in time) .");
     guest_say(&alice, "\n{");
-    pass_ms(&rig, 25);
+    pass_ms(&rig, 180);
     assert_heard(&alice, "error(nothing has been heard from you for too long) .");
     leave_all(&rig);
 }
