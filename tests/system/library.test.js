@@ -749,7 +749,6 @@ describe('the client library', { concurrency: 2 }, () => {
       ['only_events', 'events'],
       ['holds_all', 'poll'],
       ['holds_bytes', 'poll', 4096],
-      ['holds_bytes', 'poll', 200], // the first marks come, in one lump
     ])
       test(`finds ${way} where a hop is: ${kind} ${bytes ?? ''}`, async (t) => {
         const gateway = await startGateway(t);
