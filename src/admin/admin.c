@@ -68,20 +68,24 @@ static void write_histogram(struct buf *out, const char *name, const struct metr
     buf_printf(out, "%s_count %" PRIu64 "\n", name, histogram->count);
 }
 
+void admin_write_head(struct buf *out, const char *name, const char *kind, const char *help)
+{
+    buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind);
+}
+
 /* Rows of one exposed name follow each other: only the first has the help. */
-static void write_head(struct buf *out, const struct metric_row *row, const struct metric_row *before)
+static void write_row_head(struct buf *out, const struct metric_row *row, const struct metric_row *before)
 {
     static const char *const kinds[] = {"counter", "gauge", "histogram"};
-    if (before && span_is(span_of(before->exposed), row->exposed))
-        return;
-    buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", row->exposed, row->help, row->exposed, kinds[row->kind]);
+    if (!before || !span_is(span_of(before->exposed), row->exposed))
+        admin_write_head(out, row->exposed, kinds[row->kind], row->help);
 }
 
 static void write_metrics(struct buf *out)
 {
     for (unsigned i = 0; i < METRIC_COUNT; i++) {
         const struct metric_row *row = metric_row((enum metric)i);
-        write_head(out, row, i ? metric_row((enum metric)(i - 1)) : NULL);
+        write_row_head(out, row, i ? metric_row((enum metric)(i - 1)) : NULL);
         if (row->kind == METRIC_KIND_HISTOGRAM)
             write_histogram(out, row->exposed, metric_histogram((enum metric)i));
         else
@@ -93,7 +97,7 @@ static void handle_metrics(void *ctx, struct request *req)
 {
     const struct admin *admin = ctx;
     struct buf out = BUF_INIT;
-    buf_printf(&out, "# HELP nereidd_build_info Which build this is\n# TYPE nereidd_build_info gauge\n");
+    admin_write_head(&out, "nereidd_build_info", "gauge", "Which build this is");
     buf_printf(&out, "nereidd_build_info{version=\"%s\"} 1\n", admin->version);
     write_metrics(&out);
     admin_write_process(&out, admin->started_us);

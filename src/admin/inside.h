@@ -60,6 +60,9 @@ void gathered_write(struct gathered *all, const struct part *part, struct buf *o
 int part_compare_numbers(int64_t a, int64_t b);
 int part_compare_texts(struct span a, struct span b);
 
+/* --- /metrics: the help and the type in front of a family's samples */
+void admin_write_head(struct buf *out, const char *name, const char *kind, const char *help);
+
 /* --- process.c: the process' own metrics, as /metrics has them */
 void admin_write_process(struct buf *out, int64_t started_us);
 

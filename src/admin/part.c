@@ -4,8 +4,7 @@
 #include <strings.h>
 
 #include "admin/inside.h"
-
-enum { DIGITS_MAX = 9 };
+#include "http/text.h"
 
 /* --- reading */
 
@@ -13,17 +12,12 @@ enum { DIGITS_MAX = 9 };
 static bool read_number(struct request *req, const char *name, size_t *number)
 {
     struct span text;
-    size_t value = 0;
+    int64_t value;
     if (!request_query(req, name, &text))
         return true;
-    if (text.len < 1 || text.len > DIGITS_MAX)
+    if (!text_count(text, &value))
         return false;
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.data[i] < '0' || text.data[i] > '9')
-            return false;
-        value = value * 10 + (size_t)(text.data[i] - '0');
-    }
-    *number = value;
+    *number = (size_t)value;
     return true;
 }
 

@@ -14,9 +14,11 @@
 
 #include "admin/inside.h"
 
-static void write_head(struct buf *out, const char *name, const char *kind, const char *help)
+/* Up to the value of the only sample. */
+static void begin_sample(struct buf *out, const char *name, const char *kind, const char *help)
 {
-    buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s ", name, help, name, kind, name);
+    admin_write_head(out, name, kind, help);
+    buf_printf(out, "%s ", name);
 }
 
 static double seconds_of(struct timeval time)
@@ -29,7 +31,7 @@ static void write_cpu(struct buf *out)
     struct rusage usage;
     if (getrusage(RUSAGE_SELF, &usage))
         return;
-    write_head(out, "process_cpu_seconds_total", "counter", "Time that all threads spent on a processor");
+    begin_sample(out, "process_cpu_seconds_total", "counter", "Time that all threads spent on a processor");
     buf_printf(out, "%.6f\n", seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime));
 }
 
@@ -52,7 +54,7 @@ static void write_memory(struct buf *out)
     int64_t pages = count_pages();
     if (pages <= 0)
         return;
-    write_head(out, "process_resident_memory_bytes", "gauge", "Memory in use, without what is swapped out");
+    begin_sample(out, "process_resident_memory_bytes", "gauge", "Memory in use, without what is swapped out");
     buf_printf(out, "%" PRId64 "\n", pages * sysconf(_SC_PAGESIZE));
 }
 
@@ -82,11 +84,11 @@ static void write_descriptors(struct buf *out)
     struct rlimit limit;
     int64_t count = count_descriptors();
     if (count >= 0) {
-        write_head(out, "process_open_fds", "gauge", "Open descriptors");
+        begin_sample(out, "process_open_fds", "gauge", "Open descriptors");
         buf_printf(out, "%" PRId64 "\n", count);
     }
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
-        write_head(out, "process_max_fds", "gauge", "Descriptors that may be open");
+        begin_sample(out, "process_max_fds", "gauge", "Descriptors that may be open");
         buf_printf(out, "%" PRIu64 "\n", (uint64_t)limit.rlim_cur);
     }
 }
@@ -96,6 +98,6 @@ void admin_write_process(struct buf *out, int64_t started_us)
     write_cpu(out);
     write_memory(out);
     write_descriptors(out);
-    write_head(out, "process_start_time_seconds", "gauge", "When the process started, in seconds since 1970");
+    begin_sample(out, "process_start_time_seconds", "gauge", "When the process started, in seconds since 1970");
     buf_printf(out, "%.6f\n", (double)started_us / 1e6);
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Words and lists as they stand in header values. Pure functions. */
+/* Words and lists as they stand in header values, numbers as they stand in fields. Pure functions. */
 #ifndef HTTP_TEXT_H
 #define HTTP_TEXT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 #include <strings.h>
 
@@ -37,6 +38,21 @@ static inline struct span text_cut(struct span *rest, char separator)
     size_t taken = piece.len + (found ? 1 : 0);
     *rest = (struct span){taken ? rest->data + taken : rest->data, rest->len - taken};
     return piece;
+}
+
+/* One to nine digits, and nothing else. False: it is something else, and *ret_count is untouched. */
+static inline bool text_count(struct span text, int64_t *ret_count)
+{
+    int64_t count = 0;
+    if (text.len < 1 || text.len > 9)
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9')
+            return false;
+        count = count * 10 + (text.data[i] - '0');
+    }
+    *ret_count = count;
+    return true;
 }
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "adapters/nereid/adapter.h"
+#include "http/text.h"
 
 /* The last one is nginx's. */
 const struct http_header stream_headers[] = {
@@ -111,21 +112,6 @@ void read_text(struct reader *in, const char *field, struct span *text)
         reader_note(in, field, err);
 }
 
-static bool parse_count(struct span text, int64_t *ret_count)
-{
-    enum { DIGITS_MAX = 9 };
-    int64_t count = 0;
-    if (text.len == 0 || text.len > DIGITS_MAX)
-        return false;
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.data[i] < '0' || text.data[i] > '9')
-            return false;
-        count = count * 10 + (text.data[i] - '0');
-    }
-    *ret_count = count;
-    return true;
-}
-
 void read_count(struct reader *in, const char *field, int64_t min, int64_t max, int64_t *count)
 {
     struct span text = {0};
@@ -133,7 +119,7 @@ void read_count(struct reader *in, const char *field, int64_t min, int64_t max, 
     read_text(in, field, &text);
     if (!text.data)
         return;
-    if (parse_count(text, &value) && value >= min && value <= max)
+    if (text_count(text, &value) && value >= min && value <= max)
         *count = value;
     else
         reader_note(in, field, ERR_BAD_FIELD);
