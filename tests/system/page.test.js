@@ -497,6 +497,19 @@ describe('the log', { skip: noBrowser }, () => {
     assert.ok((await gapToEnd(chat)) <= 1, 'at the end it stays there');
   });
 
+  test('does not undo a scroll whose event has not come yet', async (t) => {
+    const { chat, bob, thread } = await withHistory(t);
+    await chat.isConnected();
+    await becomes('it is at the end', async () => (await gapToEnd(chat)) <= 1);
+    await chat.page.evaluate(() => {
+      addEventListener('scroll', (event) => event.stopImmediatePropagation(), true);
+      document.querySelector('#scroller').scrollTop -= 1000;
+    });
+    await bob.say(thread, 'meanwhile');
+    await chat.hears('meanwhile');
+    assert.ok((await gapToEnd(chat)) > 1000);
+  });
+
   test('is in order when it is opened after more than a page has come', async (t) => {
     const { signIn, bob } = await start(t);
     const thread = await bob.thread('alice');

@@ -22,6 +22,7 @@ export class ConversationView {
   #shown = null; // thread
   #version; // of what is shown
   #rows = new Map(); // by key: {node, signature}
+  #top = 0; // where the scroller was when it was last looked at
   #atEnd = true;
   #seen; // id of the last message when the end was in sight
   #count = 0; // of the outbox: what is sent is to be seen
@@ -80,6 +81,7 @@ export class ConversationView {
 
   #showLog(thread) {
     const isOther = thread !== this.#shown;
+    this.#look();
     if (!isOther && this.#atEnd && thread.log.length > 1.5 * MOST) this.#model.cutOpen(MOST);
     const version = `${this.#model.version} ${thread.version}`;
     if (!isOther && version === this.#version) return;
@@ -209,10 +211,16 @@ export class ConversationView {
 
   #scrolled() {
     if (!this.#shown) return;
-    const { scrollHeight, scrollTop, clientHeight } = at("scroller");
-    this.#atEnd = scrollHeight - scrollTop - clientHeight < NEAR_END;
+    this.#look();
     this.#showJump(this.#shown);
-    if (scrollTop < AHEAD) this.#loadEarlier(false);
+    if (this.#top < AHEAD) this.#loadEarlier(false);
+  }
+
+  // Also before anything is changed: the event of a scroll comes with the next frame only.
+  #look() {
+    const { scrollHeight, scrollTop, clientHeight } = at("scroller");
+    if (scrollTop !== this.#top) this.#atEnd = scrollHeight - scrollTop - clientHeight < NEAR_END;
+    this.#top = scrollTop;
   }
 
   // The first row in sight and where it is.
@@ -237,6 +245,7 @@ export class ConversationView {
 
   #toEnd() {
     at("scroller").scrollTop = at("scroller").scrollHeight;
+    this.#top = at("scroller").scrollTop;
     this.#atEnd = true;
     if (this.#shown) this.#showJump(this.#shown);
   }
