@@ -17,7 +17,8 @@
  * @typedef {{id: string, displayName: string, show: string, available: boolean, status?: string}} Presence
  * @typedef {{id: string, thread: string, text: string, type: string, subject?: string, language?: string,
  *   attachments: object[], sender: {id: string, displayName: string}}} Message
- * @typedef {{type: string, timestamp: string, message?: Message, presence?: Presence[], gap?: {oldest: string}}} Stanza
+ * @typedef {{type: string, timestamp: string, message?: Message, presence?: Presence[],
+ *   gap?: {oldest: string | null}}} Stanza
  * @typedef {{cursor?: string, stanzas: Stanza[], error?: string, message?: string}} Envelope
  * @typedef {"connecting" | "live" | "polling" | "catching_up" | "offline" | "refused" | "closed"} Mode
  * @typedef {{mode: Mode, way: string | null, leads: boolean, unsent: number, retryAt: number | null,
@@ -762,7 +763,7 @@ class Feed {
     }
     if (word === "bad_cursor" && chat.cursor) {
       chat.restart();
-      return 0;
+      return this.#faults++ ? this.pause.next(error) : 0;
     }
     if (word === "no_token" || status === 401 || (status === 403 && word !== "network")) throw error;
     return this.pause.next(error);
@@ -1065,6 +1066,9 @@ const RUNS = {
 const RUN_LATE = 10000; // ms after which a run counts as cut
 const TOGETHER = 10; // ms: what arrived so close came in one lump
 
+/** How long a run went well. @param {Verdict} found */
+const lasted = ({ verdict, ms = 0 }) => (verdict === "cut" ? ms : verdict === "unreachable" ? -1 : Infinity);
+
 class Doctor {
   #setup;
   #onMark;
@@ -1078,16 +1082,27 @@ class Doctor {
 
   /** What is held until the end of a run may be held until there is more of it: so the next has more. */
   async examine() {
-    let found = await this.#run(RUNS.small);
-    if (found.verdict === "held_bytes") found = await this.#run(RUNS.again, found);
+    let found = await this.#try(RUNS.small);
+    if (found.verdict === "held_bytes") found = await this.#try(RUNS.again, found);
     for (const shape of [RUNS.medium, RUNS.large]) {
       if (found.verdict !== "held_until_end") break;
       const { bytes } = found;
-      found = await this.#run(shape, found);
+      found = await this.#try(shape, found);
       if (found.verdict === "passes") found = { verdict: "held_bytes", bytes };
     }
-    const last = found.verdict === "passes" ? await this.#run(RUNS.quiet, found) : found;
+    const last = found.verdict === "passes" ? await this.#try(RUNS.quiet, found) : found;
     return last.verdict === "passes" ? found : last;
+  }
+
+  /**
+   * A connection that is used again may be an old one, about to be cut: so of two runs the one that lasted longer.
+   * @param {number[]} shape @param {Verdict} [found]
+   */
+  async #try(shape, found) {
+    const first = await this.#run(shape, found);
+    if (first.verdict !== "cut") return first;
+    const second = await this.#run(shape, first);
+    return lasted(second) > lasted(first) ? second : first;
   }
 
   /**
@@ -1317,8 +1332,8 @@ export class NereidChat extends EventTarget {
       tell: (change) => this.#tell(change),
       emit: (type, detail) => this.#emit(type, detail),
       restart: () => {
+        this.#hear({ stanzas: [{ type: "gap", timestamp: "", gap: { oldest: null } }] });
         this.#cursor = undefined;
-        this.#emit("gap", { oldest: null });
       },
       snapshot: () => ({ people: [...this.people.values()], cursor: this.#cursor }),
       shared: () => this.#shared(),

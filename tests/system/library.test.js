@@ -237,6 +237,19 @@ describe('the client library', { concurrency: 2 }, () => {
       await alice.message('hello');
     });
 
+    test('does not hurry where every cursor is refused', async (t) => {
+      const gateway = await startGateway(t);
+      await gateway.people('alice');
+      const fetch = makeFetch(({ path, query }) =>
+        path === 'stream' && query.since ? refusal(400, 'bad_cursor') : undefined,
+      );
+      const times = { ...soon, base: 4000, max: 4000 };
+      const alice = startChat(t, gateway, 'alice', { ways: ['stream', 'poll'], fetch, times, random: () => 1 });
+      await alice.becomes({ mode: 'offline' });
+      assert.ok(fetch.to('stream').length <= 2);
+      assert.equal(alice.chat.state.error.word, 'bad_cursor');
+    });
+
     test('goes on from a cursor that was kept', async (t) => {
       const gateway = await startGateway(t);
       const [, bob] = await gateway.people('alice', 'bob');
@@ -872,6 +885,22 @@ describe('the client library', { concurrency: 2 }, () => {
       assert.equal(await gateway.metric(STREAMING), 1);
     });
 
+    test('hear of the gap where the leader has to begin anew', async (t) => {
+      const gateway = await startGateway(t);
+      const relay = await startRelay(t, gateway);
+      await gateway.people('alice');
+      let forgets = false; // what its cursors were
+      const fetch = makeFetch(({ query }) => (forgets && query.since ? refusal(400, 'bad_cursor') : undefined));
+      const { open } = makeTabs(t, relay, { fetch, times: soon });
+      const leader = open();
+      await leader.isLive();
+      const follower = open();
+      await follower.becomes({ mode: 'live', leads: false });
+      forgets = true;
+      relay.cut();
+      for (const tab of [leader, follower]) assert.deepEqual(await tab.told.gap.next(), { oldest: null });
+    });
+
     test('of several users have nothing to do with each other', async (t) => {
       const gateway = await startGateway(t);
       await gateway.people('alice', 'bob');
@@ -1030,8 +1059,8 @@ describe('the client library', { concurrency: 2 }, () => {
   });
 
   describe('the doctor', { concurrency: 8 }, () => {
-    const examine = async (t, at) => {
-      const chat = new NereidChat({ url: `${at.url}/nereid-chat/`, login: basic('alice') });
+    const examine = async (t, at, options = {}) => {
+      const chat = new NereidChat({ url: `${at.url}/nereid-chat/`, login: basic('alice'), ...options });
       t.after(() => chat.close());
       const marks = [];
       const verdict = await chat.diagnose({ onMark: (mark) => marks.push(mark) });
@@ -1080,6 +1109,20 @@ describe('the client library', { concurrency: 2 }, () => {
       const { verdict, ms } = await examine(t, await startHop(t, 'cuts', await startGateway(t), { ms: 2500 }));
       assert.equal(verdict, 'cut');
       assert.ok(ms > 2000 && ms < 6000, `${ms} ms`);
+    });
+
+    test('cut, after the longer of two times: a connection that is used again has not long to live', async (t) => {
+      const hop = await startHop(t, 'cuts', await startGateway(t), { ms: 2500 });
+      let isOld = true;
+      const fetch = makeFetch(({ query }, url, init) => {
+        if (query.gap !== '5000' || !isOld) return undefined;
+        isOld = false;
+        return globalThis.fetch(url, { ...init, signal: AbortSignal.any([init.signal, AbortSignal.timeout(500)]) });
+      });
+      const { verdict, ms } = await examine(t, hop, { fetch });
+      assert.equal(verdict, 'cut');
+      assert.ok(ms > 2000, `${ms} ms`);
+      assert.equal(isOld, false);
     });
 
     test('what is known, where there were too many examinations', async (t) => {

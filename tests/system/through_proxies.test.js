@@ -19,7 +19,7 @@ const FIRST_MS = 5000; // the first message after a sign-in, even where the ladd
 const TALK = 8; // messages
 const PASSES = /^Streams pass/;
 const GATHERS = /^Something on the way gathers bytes, about [\d,]+ at a time/;
-const CUTS = /^Something on the way cuts connections after [0-2]/;
+const CUTS = /^Something on the way cuts connections after (1\.[5-9]|2)/;
 const WAITS = /^Something on the way waits for the end/;
 
 // What stands between, the way that is found through it, and what the page says of it when asked: that takes some
