@@ -422,4 +422,6 @@ void parts_cut(struct parts *parts)
     arrivals_free(parts->arrivals);
     parts->http.server = parts->operators.server = NULL;
     parts->arrivals = NULL;
+    if (parts->conns)
+        conns_cut(parts->conns);
 }

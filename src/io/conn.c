@@ -3,10 +3,11 @@
  * Connections on an epoll set of their own, of which the loop watches only the descriptor: a libuv handle for each
  * would take up two thirds of an idle connection's memory.
  *
- * A conn is in at most one of three lists. `dirty`: something was queued, or it was told to finish, since the last
- * flush. `finishing`: it is on its way out and has a deadline; all have the same time allowed, so the list is in order
- * of deadlines and one timer serves it. `over`: its socket is closed; it is freed at the end of the turn, when no event
- * can refer to it any more. Reading is polled for always, writing only while the system takes no more.
+ * A conn is in one of four lists. `dirty`: something was queued, or it was told to finish, since the last flush.
+ * `finishing`: it is on its way out and has a deadline; all have the same time allowed, so the list is in order of
+ * deadlines and one timer serves it. `over`: its socket is closed; it is freed at the end of the turn, when no event
+ * can refer to it any more. `calm`: all others. Reading is polled for always, writing only while the system takes no
+ * more.
  *
  *     OPEN ──> FINISHING (sends the rest) ──> LINGERING (FIN sent, waits for the peer's) ──> OVER (socket closed)
  *       └────────────────────── the peer goes, conn_abort, deadline ──────────────────────────^
@@ -31,17 +32,15 @@
 #include "io/watch.h"
 
 enum conn_state { CONN_OPEN, CONN_FINISHING, CONN_LINGERING, CONN_OVER };
-enum conn_list { LIST_NONE, LIST_DIRTY, LIST_FINISHING, LIST_OVER };
+enum conn_list { LIST_CALM, LIST_DIRTY, LIST_FINISHING, LIST_OVER, LIST_COUNT };
 enum { QUEUE_FIRST_CAP = 4, QUEUE_CAP_MAX = 1 << 15, GATHER_MAX = 128, INPUT_SIZE = 1 << 16, EVENTS_PER_TURN = 256 };
 
 struct conns {
     struct loop *loop;
     struct conns_limits limits;
     struct loop_task flush;
-    struct timer deadline; /* of the first in `finishing` */
-    struct conn *dirty;
-    struct conn *finishing;
-    struct conn *over;
+    struct timer deadline; /* of the first that is finishing */
+    struct conn *lists[LIST_COUNT];
     struct watch *watch; /* of the epoll set */
     int epoll_fd;
     uint32_t count;
@@ -110,28 +109,24 @@ uint32_t conns_count(const struct conns *conns)
 
 /* --- the lists --- */
 
-static void list_leave(struct conn *conn)
+static void list_move(struct conn *conn, enum conn_list to)
 {
-    if (conn->listed == LIST_DIRTY)
-        DL_DELETE(conn->conns->dirty, conn);
-    else if (conn->listed == LIST_FINISHING)
-        DL_DELETE(conn->conns->finishing, conn);
-    conn->listed = LIST_NONE;
+    struct conn **lists = conn->conns->lists;
+    DL_DELETE(lists[conn->listed], conn);
+    DL_APPEND(lists[to], conn);
+    conn->listed = to;
 }
 
 static void mark_dirty(struct conn *conn)
 {
-    if (conn->listed != LIST_NONE)
-        return;
-    DL_APPEND(conn->conns->dirty, conn);
-    conn->listed = LIST_DIRTY;
+    if (conn->listed == LIST_CALM)
+        list_move(conn, LIST_DIRTY);
 }
 
 static void await_deadline(struct conn *conn)
 {
     struct conns *conns = conn->conns;
-    DL_APPEND(conns->finishing, conn);
-    conn->listed = LIST_FINISHING;
+    list_move(conn, LIST_FINISHING);
     if (!timer_is_set(&conns->deadline))
         timer_set(loop_timers(conns->loop), &conns->deadline, loop_now_ms(conns->loop) + conns->limits.finish_ms);
 }
@@ -211,22 +206,20 @@ static void queue_drop(struct conn *conn)
 static void conn_over(struct conn *conn)
 {
     conn->state = CONN_OVER;
-    list_leave(conn);
     queue_drop(conn);
     /* Explicitly: the set would keep it while another process has a copy of the descriptor. */
     (void)epoll_ctl(conn->conns->epoll_fd, EPOLL_CTL_DEL, conn->fd, NULL);
     (void)close(conn->fd);
-    DL_APPEND(conn->conns->over, conn);
-    conn->listed = LIST_OVER;
+    list_move(conn, LIST_OVER);
     loop_again(conn->conns->loop);
 }
 
 static void free_over(struct conns *conns)
 {
-    while (conns->over) {
-        struct conn *conn = conns->over;
+    while (conns->lists[LIST_OVER]) {
+        struct conn *conn = conns->lists[LIST_OVER];
         struct peer *lease = conn->lease;
-        DL_DELETE(conns->over, conn);
+        DL_DELETE(conns->lists[LIST_OVER], conn);
         conns->count--;
         conn->ops->free(conn);
         peer_release(lease);
@@ -246,11 +239,19 @@ static void on_deadline(struct timer *timer)
 {
     struct conns *conns = container_of(timer, struct conns, deadline);
     uint32_t now_ms = (uint32_t)loop_now_ms(conns->loop);
-    while (conns->finishing && (int32_t)(now_ms - conns->finishing->finish_ms) >= 0)
-        conn_over(conns->finishing);
-    if (conns->finishing)
-        timer_set(loop_timers(conns->loop), timer,
-                  loop_now_ms(conns->loop) + (int32_t)(conns->finishing->finish_ms - now_ms));
+    struct conn *first;
+    while ((first = conns->lists[LIST_FINISHING]) && (int32_t)(now_ms - first->finish_ms) >= 0)
+        conn_over(first);
+    if (first)
+        timer_set(loop_timers(conns->loop), timer, loop_now_ms(conns->loop) + (int32_t)(first->finish_ms - now_ms));
+}
+
+void conns_cut(struct conns *conns)
+{
+    for (enum conn_list list = LIST_CALM; list < LIST_OVER; list++)
+        while (conns->lists[list])
+            conn_lost(conns->lists[list]);
+    free_over(conns);
 }
 
 /* --- writing --- */
@@ -331,17 +332,18 @@ static void flush_all(struct loop_task *task)
     struct conns *conns = container_of(task, struct conns, flush);
     size_t count = 0;
     struct conn *conn;
-    DL_COUNT(conns->dirty, conn, count);
-    while (count-- && conns->dirty) {
-        conn = conns->dirty;
-        list_leave(conn);
+    DL_COUNT(conns->lists[LIST_DIRTY], conn, count);
+    while (count-- && conns->lists[LIST_DIRTY]) {
+        conn = conns->lists[LIST_DIRTY];
         if (conn->state == CONN_FINISHING)
             await_deadline(conn);
+        else
+            list_move(conn, LIST_CALM);
         if (!conn->blocked)
             conn_flush(conn);
     }
     free_over(conns);
-    if (conns->dirty)
+    if (conns->lists[LIST_DIRTY])
         loop_again(conns->loop);
 }
 
@@ -394,6 +396,7 @@ enum err conn_open(struct conn *conn, struct conns *conns, const struct conn_ops
         return errno == ENOMEM ? ERR_NO_MEMORY : ERR_INTERNAL;
     /* Also pushes out a head that MHD may have left corked. No effect on a Unix socket. */
     (void)setsockopt(take_fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+    DL_APPEND(conns->lists[LIST_CALM], conn);
     conns->count++;
     return OK;
 }

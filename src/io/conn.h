@@ -14,7 +14,7 @@
  * Input: given to ops->input, or read and thrown away where there is none. A FIN ends the connection like an RST:
  * nobody who has closed his side of a stream is going to read on, and a closed browser tab has to be seen at once.
  *
- * No callback comes from inside a call of this file, and none after ops->free. Loop thread only.
+ * No callback comes from inside a call of this file but conns_cut, and none after ops->free. Loop thread only.
  */
 #ifndef IO_CONN_H
 #define IO_CONN_H
@@ -52,7 +52,7 @@ struct conn {
     struct conns *conns;
     struct peer *lease;
     struct blob **queue;      /* a ring of `queue_cap` owned references; null while nothing is queued */
-    struct conn *next, *prev; /* in the list that `listed` names */
+    struct conn *next, *prev; /* in the list that `listed` names, see conn.c */
     uint32_t queue_bytes;     /* not yet sent */
     uint32_t paced_bytes;     /* queued by conn_send_paced since the queue was last empty */
     uint32_t sent_bytes;      /* of the first blob */
@@ -71,6 +71,10 @@ struct conns_limits {
 
 /* What all connections of a loop share; takes LOOP_HOOK_FLUSH. One per loop. Null: no memory. */
 struct conns *conns_new(struct loop *loop, struct conns_limits limits) must_check;
+
+/* Ends all as if their peers had gone: ops->closed where that is news, and ops->free, before this returns. Not from
+ * inside a callback. */
+void conns_cut(struct conns *conns);
 
 /* Every conn has been freed. Null is allowed. */
 void conns_free(struct conns *conns);

@@ -221,6 +221,40 @@ describe('ending', { concurrency: 4 }, () => {
     await gateway.stop();
   });
 
+  for (const [what, head, listener] of [
+    ['a probe', `GET ${BASE}/probe?marks=31&gap=20000`],
+    ['a stream', `GET ${BASE}/stream`],
+    ['a poll', `GET ${BASE}/poll?since=0`],
+    ['an Engine.IO poll', 'GET /socket.io/?EIO=4&transport=polling'],
+    ['a handshake of Socket.IO 0.9', 'GET /socket.io/1/'],
+    ['a watch', 'GET /threads/lobby/watch', 'admin'],
+  ])
+    test(`${what} whose head comes too late is not begun`, async (t) => {
+      const gateway = await startGateway(t);
+      await gateway.person('alice').room('lobby');
+      const raw = await gateway.raw({ listener });
+      raw.write(`${head} HTTP/1.1\r\nHost: localhost\r\nAuthorization: ${basic('alice')}\r\n`);
+      await gateway.person('alice').friends(); // it has been seen by now
+      gateway.signal('SIGTERM');
+      await gateway.logged(/draining/);
+      raw.write('\r\n');
+      assert.match(await raw.untilClosed(), /^HTTP\/1\.1 503 /);
+      assert.deepEqual(await gateway.ended(), { code: 0, signal: null });
+      assert.doesNotMatch(gateway.stderr, /took too long/);
+    });
+
+  test('limits.drain may be nothing: all ends at once, and well', async (t) => {
+    const gateway = await startGateway(t, { 'limits.drain': '0', 'store.url': 'sqlite::memory:' });
+    await gateway.person('alice').friends();
+    for (const what of ['stream', 'probe?marks=31&gap=20000']) {
+      const raw = await gateway.raw({ reading: false }); // so it does not see the end, and does not close
+      raw.send([`GET ${BASE}/${what} HTTP/1.1`, 'Host: x', `Authorization: ${basic('alice')}`]);
+    }
+    await gateway.metricBecomes('nereidd_sessions{protocol="nereid-stream"}', 1);
+    gateway.signal('SIGTERM');
+    assert.deepEqual(await gateway.ended(), { code: 0, signal: null });
+  });
+
   test('a client that does not read holds it up no longer than limits.drain', async (t) => {
     const gateway = await startGateway(t, {
       'limits.drain': '1s',

@@ -438,6 +438,37 @@ static void many_connections_end_in_one_turn(void **state)
     line_close(line);
 }
 
+static void a_cut_ends_all_at_once_whatever_they_are_at(void **state)
+{
+    (void)state;
+    enum { CALM, DIRTY, FINISHING, LINGERING, OVER, COUNT };
+    struct line *line = line_open(&without_input);
+    static struct line others[COUNT];
+    struct sockaddr address = {.sa_family = AF_UNIX};
+    int ends[COUNT][2];
+    for (int i = 0; i < COUNT; i++) {
+        struct peer *lease;
+        others[i] = (struct line){.peer = -1};
+        assert_int_equal(peer_admit(line->peers, &address, &lease), OK);
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends[i]), 0);
+        assert_int_equal(conn_open(&others[i].conn, line->conns, &without_input, ends[i][0], lease), OK);
+    }
+    conn_finish(&others[LINGERING].conn, NULL);
+    turn(line);
+    conn_finish(&others[FINISHING].conn, NULL);
+    conn_abort(&others[OVER].conn);
+    assert_int_equal(send_text(&others[DIRTY], "never sent"), OK);
+    conns_cut(line->conns);
+    assert_int_equal(conns_count(line->conns), 0);
+    for (int i = 0; i < COUNT; i++) {
+        assert_int_equal(others[i].freed, 1);
+        assert_int_equal(others[i].closed, i == CALM || i == DIRTY);
+        (void)close(ends[i][1]);
+    }
+    assert_int_equal(line->closed, 1);
+    line_close(line);
+}
+
 /* The figure that 1 KB for an idle stream rests on. */
 static void an_idle_connection_is_small(void **state)
 {
@@ -465,6 +496,7 @@ int main(void)
         cmocka_unit_test(aborting_throws_the_queue_away),
         cmocka_unit_test(a_connection_may_be_aborted_in_its_own_callback),
         cmocka_unit_test(many_connections_end_in_one_turn),
+        cmocka_unit_test(a_cut_ends_all_at_once_whatever_they_are_at),
         cmocka_unit_test(an_idle_connection_is_small),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

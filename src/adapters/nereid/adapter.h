@@ -17,6 +17,7 @@ struct nereid {
     struct conns *conns;
     struct rate *probe_rate;
     struct probe *probes; /* under way */
+    bool shut;            /* no more probes */
     unsigned first_slot;  /* of event wires */
 };
 

@@ -56,6 +56,7 @@ enum err nereid_mount(struct nereid *nereid, struct router *router)
 
 void nereid_shut(struct nereid *nereid)
 {
+    nereid->shut = true;
     probes_end(nereid);
 }
 

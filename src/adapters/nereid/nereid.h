@@ -31,7 +31,7 @@ struct nereid *nereid_new(const struct nereid_options *options, struct hub *hub,
 /* ERR_NO_MEMORY: nothing was mounted. */
 enum err nereid_mount(struct nereid *nereid, struct router *router) must_check;
 
-/* Ends what the hub does not know of (probes); sessions end by hub_shut. */
+/* Ends what the hub does not know of (probes), and begins no more of it; sessions end by hub_shut. */
 void nereid_shut(struct nereid *nereid);
 
 /* Its sessions have ended and its requests were answered. Null is allowed. */

@@ -90,7 +90,10 @@ static void probe_opened(void *ctx, enum err err, struct handoff *handoff)
         return;
     }
     DL_APPEND(probe->nereid->probes, probe);
-    timer_set(loop_timers(probe->nereid->loop), &probe->timer, loop_now_ms(probe->nereid->loop));
+    if (probe->nereid->shut)
+        stream_end(&probe->stream, NULL);
+    else
+        timer_set(loop_timers(probe->nereid->loop), &probe->timer, loop_now_ms(probe->nereid->loop));
 }
 
 void probes_end(struct nereid *nereid)
@@ -129,6 +132,10 @@ static struct probe *probe_new(struct nereid *nereid)
 void nereid_probe(void *ctx, struct request *req)
 {
     struct nereid *nereid = ctx;
+    if (nereid->shut) {
+        request_fail(req, ERR_SHUTTING_DOWN, NULL, 0);
+        return;
+    }
     uint32_t wait_s = rate_take(nereid->probe_rate, request_address(req), loop_now_ms(nereid->loop));
     if (wait_s) {
         metric_add(METRIC_LIMIT_PROBES, 1);
