@@ -67,8 +67,11 @@ const QUICK = 500; // ms: a poll that was to wait and is over so soon did not wa
 const BETWEEN = 5000; // ms, the longest pause between polls where they cannot wait
 const LONGEST_RETRY = 600; // seconds that a server or a hop may ask for
 const SEEN = 2000; // ids of messages
+const CONNECTED = ["live", "polling"]; // modes
 const CHANCE = 2; // faults in a row that may be: a connection that is used again may be an old one, about to be cut
 const SOON = 100; // ms, of timers
+const SLEPT = 2000; // ms: a timer that is so late was no busy page's, nor one of a page that is hidden for a while
+const QUIET = 1.5; // heartbeats or polls: what was not heard of for so long may be dead
 const ANSWER = 3000; // ms, for a leader to say that it is awake
 const LONGEST_TIMER = 2 ** 31 - 1;
 
@@ -113,6 +116,7 @@ class Patience extends AbortController {
   /** @type {any} */ #timer;
   #parent;
   #giveUp = () => this.abort(this.#parent.reason);
+  slept = false; // the page stood still, or its timers did, when the time was over
 
   /** @param {AbortSignal} parent */
   constructor(parent) {
@@ -121,14 +125,15 @@ class Patience extends AbortController {
     onAbort(parent, this.#giveUp);
   }
 
-  /** From now on `ms`. @param {number} ms */
-  expect(ms) {
+  /** From now on `ms`. Timers of hidden pages are always late, so there is one respite. @param {number} ms */
+  expect(ms, mayBeLate = true) {
     clearTimeout(this.#timer);
     if (this.signal.aborted) return;
     const due = Date.now() + ms;
     this.#timer = setTimeout(() => {
       const late = Date.now() - due; // the page was busy, or asleep: what has come meanwhile is looked at first
-      if (late > SOON) this.expect(Math.min(late, 10 * SOON));
+      this.slept ||= late > SLEPT;
+      if (mayBeLate && late > SOON) this.expect(Math.min(late, 10 * SOON), false);
       else this.abort(new ChatError("silence", "nothing was heard in time"));
     }, ms);
   }
@@ -192,7 +197,7 @@ class Pause {
     const { times, random } = this.#setup;
     const most = Math.min(max, times.max, times.base * 2 ** this.#tries++);
     this.#mayWake = !error?.retryAfter;
-    return Math.max(random() * most, (error?.retryAfter ?? 0) * 1000);
+    return (error?.retryAfter ?? 0) * 1000 + random() * most;
   }
 
   /** Waits, until it is over or woken. @param {number} ms @param {AbortSignal} signal */
@@ -228,7 +233,7 @@ async function refusalOf(answer) {
 }
 
 /**
- * Whether the same again may succeed. What a hop says may be over soon, unless it is about us or our request.
+ * Whether it may be over soon. What a hop says may, unless it is about us or our request.
  * @param {ChatError} error
  */
 function mayPass({ word, status = 0 }) {
@@ -343,6 +348,11 @@ class Server {
   async revoke() {
     const token = this.#token;
     if (token) await this.call("DELETE", `token/${token}`, { token, signal: new AbortController().signal });
+  }
+
+  /** Whether the same again may succeed. @param {ChatError} error */
+  mayRetry(error) {
+    return mayPass(error) || (error.word === "no_token" && this.renews);
   }
 
   /** Whether the application or the server can give another token. */
@@ -560,6 +570,7 @@ class Line {
   #feed;
   #patience;
   #firstAt = 0; // when the first bytes came
+  #lastAt = Date.now(); // and what was heard last
   #marks = 0; // that came by themselves
 
   /** @param {Feed} feed @param {string} way @param {AbortSignal} signal */
@@ -589,6 +600,16 @@ class Line {
   /** How long there was something to hear, in ms. */
   get age() {
     return Date.now() - this.#firstAt;
+  }
+
+  /** It has not ended, but the page has slept, and it may not live any more. */
+  get isDoubtful() {
+    return this.live && Date.now() - this.#lastAt > QUIET * Math.max(this.times.heartbeat, this.times.wait);
+  }
+
+  /** It was silent while the page slept. */
+  get slept() {
+    return this.live && this.#patience.slept;
   }
 
   /** Reads until it is over; always throws why. */
@@ -631,6 +652,7 @@ class Line {
     if (this.signal.aborted) return;
     if (envelope.error) return this.stop(new ChatError(envelope.error, envelope.message));
     this.#feed.setup.chat.hear(envelope);
+    this.#lastAt = Date.now();
     if (this.way === "poll") return this.#prove();
     const isAlone = !this.#firstAt || Date.now() - this.#firstAt >= MARK_APART;
     this.#firstAt ||= Date.now();
@@ -641,7 +663,8 @@ class Line {
 
   /** Something came: much that was missed takes its time. */
   hold() {
-    this.#firstAt ||= Date.now();
+    this.#lastAt = Date.now();
+    this.#firstAt ||= this.#lastAt;
     this.#patience.expect(this.live ? SILENCE * this.times.heartbeat : this.trial);
   }
 
@@ -731,7 +754,7 @@ class Feed {
     if (error === AGAIN) return 0;
     if (error === LOST) return this.setup.times.max;
     const isSilence = error.word === "silence";
-    const mayBeTheWay = !isSound && line.way !== "poll" && (isSilence || error.word === "network");
+    const mayBeTheWay = !isSound && !line.slept && line.way !== "poll" && (isSilence || error.word === "network");
     if (!mayBeTheWay) return this.#mend(line, error);
     const mayBeChance = line.live || !(isSilence || error.status);
     if (mayBeChance && (this.#faults += isSilence ? CHANCE : 1) <= CHANCE) return this.pause.next(error);
@@ -789,6 +812,11 @@ class Feed {
     this.#ladder.climbLater();
     this.pause.reset();
     this.pause.wake();
+  }
+
+  /** Somebody looks at the page: what may have died while it slept is not waited for. */
+  check() {
+    if (this.#line?.isDoubtful) this.#line.stop(AGAIN);
   }
 
   /** The network has gone, says the browser. */
@@ -854,8 +882,7 @@ class Outbox {
         };
       } catch (error) {
         const reason = asChatError(error);
-        const mayRetry = mayPass(reason) || (reason.word === "no_token" && server.renews);
-        if (closing.aborted || !mayRetry) return () => fail(reason);
+        if (closing.aborted || !server.mayRetry(reason)) return () => fail(reason);
         await this.#pause.sleep(this.#pause.next(reason), closing);
       }
     }
@@ -912,6 +939,7 @@ class Share {
   /** @type {string | undefined} */ #leader; // who said last that it leads; one that slept may not know of it
   #welcome = false; // the leader has told how things are
   /** @type {Envelope[] | null} */ #held = null; // what came while older things were still to be caught up with
+  /** @type {Fields | undefined} */ #state; // the leader's
 
   /** @param {Setup} setup @param {Feed} feed @param {BroadcastChannel} channel @param {AbortSignal} signal */
   constructor(setup, feed, channel, signal) {
@@ -1008,8 +1036,11 @@ class Share {
   }
 
   /** Errors lose their members on the channel. @param {Fields} state */
-  #takeState({ error, ...state }) {
-    this.#setup.chat.tell({ ...state, leads: false, error: error && new ChatError(error.word, error.message, error) });
+  #takeState(state) {
+    const { error, mode } = (this.#state = state);
+    const told = error && new ChatError(error.word, error.message, error);
+    const shown = this.#held && CONNECTED.includes(mode) ? "catching_up" : mode;
+    this.#setup.chat.tell({ ...state, mode: shown, leads: false, error: told });
   }
 
   /** @param {{people: Presence[], cursor?: string}} welcome */
@@ -1031,8 +1062,10 @@ class Share {
         if (!envelope.stanzas.some(({ type }) => type === "message")) break;
       } catch (error) {
         const reason = asChatError(error);
-        if (reason.word === "bad_cursor") this.#setup.chat.restart();
-        if (reason.word === "bad_cursor") break;
+        if (!this.#setup.server.mayRetry(reason)) {
+          this.#setup.chat.restart();
+          break;
+        }
         await pause.sleep(pause.next(reason), this.#signal);
       }
     }
@@ -1042,7 +1075,9 @@ class Share {
   #release() {
     const held = this.#held ?? [];
     this.#held = null;
-    if (!this.#signal.aborted) held.forEach((envelope) => this.#setup.chat.hear(envelope));
+    if (this.#signal.aborted) return;
+    held.forEach((envelope) => this.#setup.chat.hear(envelope));
+    if (this.#state) this.#takeState(this.#state);
   }
 }
 
@@ -1300,7 +1335,10 @@ export class NereidChat extends EventTarget {
     freeze: () => this.#rest(),
     pageshow: () => this.#resume(),
     resume: () => this.#resume(),
-    visibilitychange: () => this.#share?.check(), // somebody looks at us: is the leader awake?
+    visibilitychange: () => {
+      this.#share?.check(); // is the leader awake?
+      this.#feed.check();
+    },
   };
   #resting = false;
 
@@ -1347,7 +1385,7 @@ export class NereidChat extends EventTarget {
 
   /** @param {Partial<State>} change */
   #tell(change) {
-    if (change.mode === "live" || change.mode === "polling") this.#outbox.wake();
+    if (CONNECTED.includes(change.mode ?? "")) this.#outbox.wake();
     const now = { ...this.#state, ...change };
     if (Object.entries(change).every(([name, value]) => Reflect.get(this.#state, name) === value)) return;
     this.#state = now;

@@ -36,13 +36,13 @@ const ABSENT = '00000000-0000-4000-8000-000000000000';
 const settledMode = (way) => (way === 'poll' ? 'polling' : 'live');
 
 // A page of its own: a process.
-async function runPage(t, gateway, what) {
+async function runPage(t, gateway, what, ms) {
   const page = fileURLToPath(new URL('lib/library_page.js', import.meta.url));
   const child = spawn(process.execPath, [page, gateway.url, what], { stdio: ['ignore', 'pipe', 'inherit'] });
   t.after(() => child.kill('SIGKILL'));
   let stdout = '';
   child.stdout.setEncoding('utf8').on('data', (text) => (stdout += text));
-  const [code] = await within(once(child, 'close'), 'the process ends by itself');
+  const [code] = await within(once(child, 'close'), 'the process ends by itself', ms);
   return { code, stdout };
 }
 
@@ -248,6 +248,48 @@ describe('the client library', { concurrency: 2 }, () => {
       await alice.becomes({ mode: 'offline' });
       assert.ok(fetch.to('stream').length <= 2);
       assert.equal(alice.chat.state.error.word, 'bad_cursor');
+    });
+
+    test('comes back later than Retry-After says, each by a time of its own', async (t) => {
+      const fetch = makeFetch(() => refusal(503, 'shutting_down', { 'Retry-After': '60' }));
+      const times = { base: 30_000, max: 30_000 };
+      const alice = startChat(t, await startGateway(t), 'alice', { fetch, times, random: () => 1 });
+      const { retryAt } = await alice.becomes({ mode: 'offline' });
+      assert.ok(retryAt - Date.now() > 75_000);
+    });
+
+    test('of a hidden page gives up in time', async (t) => {
+      const { stdout } = await runPage(t, await startGateway(t), 'hides');
+      assert.equal(stdout, 'silence\n');
+    });
+
+    test('holds it against no way that the page has slept', async (t) => {
+      const gateway = await startGateway(t);
+      await gateway.people('alice');
+      const { stdout } = await runPage(t, gateway, 'sleeps', 60_000);
+      assert.equal(stdout, 'stream\n'.repeat(3));
+    });
+
+    test('is looked after when somebody looks at a page that has slept', async (t) => {
+      const gateway = await startGateway(t);
+      await gateway.people('alice');
+      const sleeper = { asleep: false };
+      const fetch = makeFetch(async ({ path }, url, init) => {
+        const answer = await globalThis.fetch(url, init);
+        return path === 'stream' ? new Response(answer.body.pipeThrough(makeDeaf(sleeper)), answer) : answer;
+      });
+      const window = new EventTarget();
+      const times = { ...soon, heartbeat: 4000, wait: 4000 };
+      const alice = startChat(t, gateway, 'alice', { fetch, window, times });
+      await alice.isLive();
+      window.dispatchEvent(new Event('visibilitychange'));
+      assert.equal(fetch.to('stream').length, 1);
+      sleeper.asleep = true;
+      await sleep(6500);
+      sleeper.asleep = false;
+      window.dispatchEvent(new Event('visibilitychange'));
+      await waitFor(() => fetch.to('stream').length === 2, 'another stream');
+      assert.ok(!alice.modes.includes('catching_up'), 'it was not waited for');
     });
 
     test('goes on from a cursor that was kept', async (t) => {
@@ -964,6 +1006,33 @@ describe('the client library', { concurrency: 2 }, () => {
       await bob.send({ to: 'alice', message: 'live' });
       await late.message('live');
       assertHeard(late, [...texts, 'live']);
+    });
+
+    test('say so while they catch up', async (t) => {
+      const gateway = await startGateway(t);
+      const [person] = await gateway.people('alice');
+      const { cursor } = await person.poll({ wait: 0 });
+      const { open } = makeTabs(t, gateway);
+      await open().isLive();
+      let isHeld = true;
+      const fetch = makeFetch(({ path }) => (path === 'poll' && isHeld ? refusal(503, 'network') : undefined));
+      const late = open({ cursor, fetch, times: soon });
+      await late.becomes({ leads: false, mode: 'catching_up' });
+      assert.ok(!late.modes.includes('live'));
+      isHeld = false;
+      await late.isLive();
+    });
+
+    test('tell of a gap where they may not catch up', async (t) => {
+      const gateway = await startGateway(t);
+      const [person] = await gateway.people('alice');
+      const { cursor } = await person.poll({ wait: 0 });
+      const { open } = makeTabs(t, gateway);
+      await open().isLive();
+      const fetch = makeFetch(({ path }) => (path === 'poll' ? refusal(403, 'forbidden') : undefined));
+      const late = open({ cursor, fetch });
+      assert.deepEqual(await late.told.gap.next(), { oldest: null });
+      await late.isLive();
     });
 
     test('that are put aside do not lead, and catch up when they are back', async (t) => {
