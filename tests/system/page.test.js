@@ -297,6 +297,10 @@ describe('a conversation', { skip: noBrowser }, () => {
     const { type, text, subject: sent } = threads[0].last.message;
     assert.deepEqual({ type, text, sent }, { type: 'html', text: '<em>hello</em>', sent: 'A topic' });
     assert.equal(await subject.inputValue(), '', 'a subject is for one message');
+    assert.equal(await chat.page.getByRole('combobox', { name: 'Written in' }).inputValue(), 'html');
+    await chat.enterRoom('lobby');
+    await chat.page.getByRole('button', { name: 'Subject and type' }).click();
+    assert.equal(await chat.page.getByRole('combobox', { name: 'Written in' }).inputValue(), 'plain', 'and a type here');
   });
 
   test('reads out what comes, and not what was', async (t) => {

@@ -30,6 +30,8 @@ const { trimLink } = await import('../../www/chat/body.js');
 const { keepSession, ReadMarks, recallSession } = await import('../../www/chat/memory.js');
 const { Model } = await import('../../www/chat/model.js');
 const { Session } = await import('../../www/chat/session.js');
+const { issueToken } = await import('../../www/chat/access.js');
+const { verdictWords } = await import('../../www/chat/words.js');
 
 const NOON = Date.parse('2026-01-01T12:00:00Z');
 
@@ -131,6 +133,41 @@ test('what was read in another tab is not unread when it comes here', () => {
   marks.set('a-thread', NOON + 3000);
   model.restore(view);
   assert.equal(model.thread('a-thread').unread, 0, 'nor after a reload');
+});
+
+test('a message that the list of threads has told of is new all the same when the feed brings it', () => {
+  const { model } = newModel();
+  const last = said('m3', 3);
+  const list = [{ thread_id: 'a-thread', members: members('alice', 'bob'), last }];
+  model.takeThreads(list, []);
+  for (const stanza of [said('m1', 1), said('m2', 2), last]) assert.equal(model.takeMessage(stanza), true);
+  assert.equal(model.takeMessage(last), false);
+  const thread = model.thread('a-thread');
+  assert.equal(thread.unread, 3);
+  assert.deepEqual(idsOf(thread), ['m1', 'm2', 'm3']);
+});
+
+test('a message that the list of threads has told of is counted once', () => {
+  const { marks, model } = newModel();
+  marks.set('a-thread', NOON);
+  const last = said('m1', 1);
+  model.takeThreads([{ thread_id: 'a-thread', members: members('alice', 'bob'), last }], []);
+  model.countUnread(model.thread('a-thread'));
+  assert.equal(model.takeMessage(last), false);
+  assert.equal(model.thread('a-thread').unread, 1);
+});
+
+test('a token that is refused for now says when to come again', async () => {
+  const headers = { 'Retry-After': '7' };
+  globalThis.fetch = async () => new Response('{"error":"too_many","message":"wait"}', { status: 429, headers });
+  await assert.rejects(issueToken('Basic x'), { word: 'too_many', status: 429, retryAfter: 7 });
+});
+
+test('chat goes on by polls only where it does', () => {
+  for (const verdict of ['held_bytes', 'held_until_end']) {
+    assert.match(verdictWords({ verdict }, 'poll').todo, /^Chat goes on by polls\. [A-Z]/);
+    assert.doesNotMatch(verdictWords({ verdict }, 'post').todo, /polls/);
+  }
 });
 
 test('a message in a thread that was left is from one that was entered again', () => {

@@ -138,10 +138,29 @@ describe('the way in', { skip: noBrowser }, () => {
     await chat.enterRoom('lobby');
     await chat.say('no questions asked');
     await chat.hears('no questions asked');
+    await chat.field.fill('a beginn');
+    await chat.page.reload();
+    await chat.hears('no questions asked');
+    assert.equal(await chat.title.innerText(), '#lobby');
+    assert.equal(await chat.field.inputValue(), 'a beginn');
+    await chat.field.fill('');
     await chat.signOut();
     await saysAtTheDoor(chat, 'You have signed out here');
     await chat.page.getByRole('button', { name: 'Sign in' }).click();
     await chat.isIn();
+  });
+
+  test('is asked for anew by loading the page, where the HTTP layer knows one no longer', async (t) => {
+    const options = { 'auth.methods': 'header', 'auth.trusted': '127.0.0.1', 'token.ttl': '4s' };
+    const { open } = await start(t, { options });
+    const before = (page) => page.setExtraHTTPHeaders({ 'X-Forwarded-User': 'alice' });
+    const chat = await open({ before, mayComplain: /status of 40[14]/ });
+    await chat.isIn();
+    await chat.isConnected();
+    await chat.page.setExtraHTTPHeaders({});
+    await chat.stateBecomes('refused');
+    await chat.page.getByRole('button', { name: /^Connection: / }).first().click();
+    await saysAtTheDoor(chat, 'Sign in there, and try again');
   });
 
   test('sends cookies only where no password is asked for', async (t) => {
@@ -279,6 +298,26 @@ describe('the connection', { skip: noBrowser }, () => {
     await becomes('all is sent', async () => (await chat.messages()).every(({ fate }) => fate === ''));
     const [{ thread_id: id }] = (await bob.ask('GET', '/threads')).threads;
     assert.deepEqual((await bob.history(id)).messages.map(({ message }) => message.text), ['waits one', 'waits two']);
+  });
+
+  test('is kept when the page is hidden: a phone may end it without a word', async (t) => {
+    const { open, signIn, bob } = await start(t);
+    const chat = await signIn('alice', { mayComplain: NO_NET });
+    await chat.startWith('bob');
+    await chat.isConnected();
+    await chat.page.route('**/send-message*', (route) => route.abort());
+    await chat.say('unsent');
+    await becomes('it waits', async () => (await chat.state()).unsent === 1);
+    const kept = await chat.page.evaluate(() => {
+      Object.defineProperty(document, 'hidden', { value: true });
+      document.dispatchEvent(new Event('visibilitychange'));
+      return { ...sessionStorage };
+    });
+    await open({ before: (page) => page.addInitScript((items) => Object.assign(sessionStorage, items), kept) });
+    await becomes('it is sent after all', async () => {
+      const { threads } = await bob.ask('GET', '/threads');
+      return threads[0]?.last?.message.text === 'unsent';
+    });
   });
 
   test('warns before a page with unsent messages is closed, and sends them after a reload', async (t) => {

@@ -21,7 +21,9 @@ async function refusalOf(answer) {
   const body = (await answer.json().catch(() => null)) ?? {}; // a proxy's error is no JSON
   const { status } = answer;
   if (status === 401) return new ChatError("unauthorized", "This name and password do not fit together.", { status });
-  return new ChatError(body.error ?? "network", body.message ?? `The server answered ${status}.`, { status });
+  const retryAfter = Number(answer.headers.get("Retry-After")) || undefined;
+  const words = body.message ?? `The server answered ${status}.`;
+  return new ChatError(body.error ?? "network", words, { status, retryAfter });
 }
 
 const tokenIn = (answer) => (answer.ok ? answer.json().catch(() => null) : null);

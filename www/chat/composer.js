@@ -31,6 +31,7 @@ export class Composer {
     this.#thread = thread;
     this.#form.elements.text.value = thread?.draft ?? "";
     this.#form.elements.subject.value = "";
+    this.#form.elements.type.value = "plain";
     this.#toggleExtras(false);
     this.#grow();
   }
@@ -56,8 +57,9 @@ export class Composer {
     text.focus();
   }
 
+  // The Enter that ends a composition is said to be none of it by Safari, but for its code.
   #key(event) {
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
     event.preventDefault();
     this.#form.requestSubmit();
   }

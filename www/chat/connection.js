@@ -102,7 +102,7 @@ export class ConnectionView {
 
   #showVerdict(verdict) {
     this.#examined = true;
-    const { words, todo } = verdictWords(verdict);
+    const { words, todo } = verdictWords(verdict, this.#session.chat.state.way);
     at("doctor").dataset.verdict = verdict.verdict;
     at("doctor").replaceChildren(make("p", { class: "verdict" }, words));
     if (todo) at("doctor").append(make("p", { class: "faint" }, todo));

@@ -119,6 +119,7 @@ class Page {
     window.addEventListener("beforeunload", (event) => this.#model.unsent && event.preventDefault());
     window.addEventListener("hashchange", () => this.#brought());
     window.addEventListener("pagehide", () => session.keep({ withView: true }));
+    document.addEventListener("visibilitychange", () => document.hidden && session.keep({ withView: true }));
     this.#tick();
   }
 
@@ -253,10 +254,12 @@ async function access() {
     return { given: { token: brought.token }, user: brought.user, isSaid: true };
   if (kept?.token) return { ...kept, given: kept };
   const means = await comeIn({ hasLeft: Boolean(kept?.hasLeft) });
-  return { ...means, user: (await whoAmI(means)) ?? means.user };
+  const user = (await whoAmI(means)) ?? means.user;
+  const isBack = means.credentials && kept?.user === user;
+  return { ...means, user, ...(isBack && { view: kept.view, cursor: kept.cursor }) };
 }
 
 const [means] = await Promise.all([access(), loadPurifier()]);
 const session = new Session(means);
-session.keep();
+session.keep({ withView: Boolean(means.view) });
 await new Page(session).begin(means.view?.open);

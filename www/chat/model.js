@@ -19,6 +19,7 @@ const collator = new Intl.Collator();
 
 /**
  * message: {id, at, day, message} and in an outbox: state "waiting" | "refused", reason?
+ *   isListed  only the list of threads has told of it: the feed may bring it yet
  * thread: {id, room, members, known, log, outbox, ids, before, unread, opened, newFrom, draft, version, generation}
  *   known     the members are what the server said; else they are those who were heard, and there may be more
  *   before    undefined: history was not asked since the log was begun or cut; null: there is none; else where the page
@@ -132,7 +133,7 @@ export class Model extends EventTarget {
     if (members) Object.assign(thread, { members, known: true });
     if (room) thread.room = room;
     thread.gone = false;
-    if (last && !thread.log.length) this.#append(thread, entryOf(last));
+    if (last && !thread.log.length) this.#append(thread, { ...entryOf(last), isListed: true });
     this.changed(thread);
     return thread;
   }
@@ -182,11 +183,20 @@ export class Model extends EventTarget {
     thread.log.push(entry);
   }
 
+  // Who was told of a message by the list has not heard it yet: it is taken as one that is new.
+  #unlist(thread, id) {
+    const index = thread.log.findIndex((entry) => entry.isListed && entry.id === id);
+    if (index < 0) return;
+    thread.log.splice(index, 1);
+    thread.ids.delete(id);
+  }
+
   // A message from the feed. True: it is new, of somebody else, and nobody has seen it yet.
   takeMessage(stanza) {
     const entry = entryOf(stanza);
     const thread = this.thread(entry.message.thread);
     this.#settleOwn(thread, entry);
+    this.#unlist(thread, entry.id);
     if (thread.ids.has(entry.id)) return false;
     this.#append(thread, entry);
     if (thread !== this.open && thread.log.length > 1.5 * UNSEEN_MESSAGES) this.#cut(thread, UNSEEN_MESSAGES);
@@ -355,6 +365,7 @@ export class Model extends EventTarget {
   // Counts what came while this browser was away, as far as it is there.
   countUnread(thread) {
     const mark = this.#readMarks.get(thread.id);
+    for (const entry of thread.log) entry.isListed = false;
     thread.unread = thread.log.filter((entry) => entry.at > mark && !this.isMe(entry.message.sender)).length;
     this.changed();
   }

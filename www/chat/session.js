@@ -127,16 +127,16 @@ export class Session extends EventTarget {
     });
     chat.addEventListener("presence", ({ detail }) => model.takePresences(detail));
     chat.addEventListener("gap", () => this.#mendGap());
-    chat.addEventListener("refused", () => this.signInAgain());
+    chat.addEventListener("refused", () => this.#isKnown || this.signInAgain());
     chat.addEventListener("state", ({ detail }) => {
       if (this.#isBehind && (detail.mode === "live" || detail.mode === "polling")) this.refresh();
       this.dispatchEvent(new CustomEvent("state", { detail }));
     });
   }
 
-  // The server wants to see the password again.
+  // The server wants to see the password again; or whoever asks for one in its place, when the page is loaded.
   signInAgain() {
-    if (this.#isKnown) return;
+    if (this.#isKnown) return location.reload();
     this.#login = undefined;
     this.#askPassword("Your session has ended. Sign in again to go on where you were.").catch(() => {});
   }
@@ -282,10 +282,10 @@ export class Session extends EventTarget {
     this.model.takePresences([presence]);
   }
 
-  // Writes down what a reload goes on with.
+  // Writes down what a reload goes on with. Phones end pages that are hidden without a word.
   keep({ withView = false } = {}) {
-    if (this.#isKnown || this.#hasLeft || !this.#given) return;
-    const { token, endsAt } = this.#given;
+    if (this.#hasLeft || !(this.#isKnown || this.#given)) return;
+    const { token, endsAt } = this.#given ?? {};
     const view = withView ? { view: this.model.snapshot(), cursor: this.chat.cursor } : {};
     keepSession({ token, endsAt, user: this.model.me, isSaid: this.model.isSaid, ...view });
   }

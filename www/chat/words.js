@@ -124,20 +124,22 @@ export const WAYS = {
   poll: "Long polls",
 };
 
-// What came out of an examination of the connection, {verdict, bytes?, ms?, status?}, as { words, todo }.
-export function verdictWords({ verdict, bytes, ms, status }) {
+// What came out of an examination of the connection, {verdict, bytes?, ms?, status?}, as { words, todo }. `way` is the
+// one that the feed takes.
+export function verdictWords({ verdict, bytes, ms, status }, way) {
+  const goesOn = way === "poll" ? "Chat goes on by polls. " : "";
   const portions = bytes ? `, about ${bytes.toLocaleString("en")} at a time,` : "";
   const time = ms ? ` after ${Math.max(0.1, Math.round(ms / 100) / 10)} s` : "";
   const cases = {
     passes: ["Streams pass: nothing on the way holds them back.", ""],
     held_bytes: [
       `Something on the way gathers bytes${portions} before it lets them pass.`,
-      "Chat goes on by polls. Whoever runs the proxy can switch its buffering off for /nereid-chat/; " +
+      `${goesOn}Whoever runs the proxy can switch its buffering off for /nereid-chat/; ` +
         "in nginx the lines are “proxy_buffering off;” and “proxy_http_version 1.1;”.",
     ],
     held_until_end: [
       "Something on the way waits for the end of an answer before it lets it pass, and a stream has no end.",
-      "Chat goes on by polls. Virus scanners and proxies that read along do this: ask whoever runs it to let " +
+      `${goesOn}Virus scanners and proxies that read along do this: ask whoever runs it to let ` +
         "/nereid-chat/ pass unread, or use the server by https, into which it cannot look.",
     ],
     cut: [

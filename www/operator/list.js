@@ -101,7 +101,9 @@ export class List {
     this.#asking?.abort();
     const asking = new AbortController();
     this.#asking = asking;
+    const late = setTimeout(() => asking.abort(new Error("there is no answer")), PATIENCE_MS);
     const outcome = await this.#fetch(asking.signal).catch((error) => ({ error }));
+    clearTimeout(late);
     if (this.#asking !== asking) return;
     this.#asking = null;
     if (outcome.error) this.#fail(outcome.error);
@@ -110,8 +112,7 @@ export class List {
   }
 
   async #fetch(signal) {
-    const soon = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)]);
-    const response = await fetch(`${this.path}?${this.#query()}`, { cache: "no-store", signal: soon });
+    const response = await fetch(`${this.path}?${this.#query()}`, { cache: "no-store", signal });
     const answer = await response.json();
     if (!response.ok) throw new Error(answer.message);
     return answer;
