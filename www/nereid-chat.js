@@ -129,6 +129,7 @@ class Patience extends AbortController {
   expect(ms, mayBeLate = true) {
     clearTimeout(this.#timer);
     if (this.signal.aborted) return;
+    if (mayBeLate) this.slept = false;
     const due = Date.now() + ms;
     this.#timer = setTimeout(() => {
       const late = Date.now() - due; // the page was busy, or asleep: what has come meanwhile is looked at first

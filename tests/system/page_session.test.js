@@ -286,7 +286,9 @@ describe('the connection', { skip: noBrowser }, () => {
     const { browser, signIn, bob } = await start(t);
     const chat = await signIn('alice', { mayComplain: NO_NET });
     await chat.startWith('bob');
-    assert.deepEqual(await chat.stateBecomes('live'), { mode: 'live', way: 'stream', leads: true, unsent: 0 });
+    const { way, ...state } = await chat.stateBecomes('live');
+    assert.deepEqual(state, { mode: 'live', leads: true, unsent: 0 });
+    assert.ok(['stream', 'post'].includes(way), 'on a busy machine the first may have looked too slow');
     await browser.setOffline(true);
     await chat.say('waits one');
     await chat.say('waits two');

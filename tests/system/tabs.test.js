@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { newBrowser, noBrowser, startChromium } from './lib/browser.js';
+import { newBrowser, noBrowser, startChromium, startHidingChromium } from './lib/browser.js';
 import { ChatPage } from './lib/chat_page.js';
 import { startGateway } from './lib/gateway.js';
 import { meet, startNodes } from './lib/nodes.js';
@@ -15,7 +15,7 @@ import { startRedis } from './lib/redis.js';
 import { startRelay } from './lib/relay.js';
 import { stalledBetween } from './lib/stalls.js';
 import { TinyPage, tinyWww } from './lib/tiny_page.js';
-import { waitFor, within } from './lib/wait.js';
+import { PATIENCE_MS, waitFor, within } from './lib/wait.js';
 
 const STREAMS = 'nereidd_sessions{protocol="nereid-stream"}';
 const SOON_MS = 1000; // each message, and another tab that takes over
@@ -232,6 +232,33 @@ describe('tabs of one browser', { skip: noBrowser, concurrency: 3 }, () => {
       assert.deepEqual(texts, log.slice(from, from + texts.length));
     }
     await chat.gateway.metricBecomes(STREAMS, 1);
+  });
+
+  test('one that leads and is hidden notices that its connection is dead, though its timers are late', async (t) => {
+    const { gateway, bob } = await startChat(t);
+    const relay = await startRelay(t, gateway);
+    const browser = await startHidingChromium(t);
+    const times = JSON.stringify({ heartbeat: 1000, request: 1000, max: 1000, patience: 5000 });
+    const becomes = (page, mode) => page.waitForFunction((mode) => window.chat?.state.mode === mode, {}, mode);
+    const [leader, other] = [await browser.newPage(), await browser.newPage()];
+    for (const page of [leader, other]) {
+      page.setDefaultTimeout(PATIENCE_MS);
+      await page.bringToFront();
+      await page.goto(`${relay.url}/?${new URLSearchParams({ user: 'alice', times })}`);
+      await becomes(page, 'live');
+    }
+    assert.equal(await leader.evaluate(() => document.hidden && window.chat.state.leads), true);
+    for (let round = 0; round < 2; round++) {
+      relay.swallows = 'everything';
+      const isLive = () => other.evaluate(() => window.chat.state.mode === 'live');
+      await waitFor(async () => !(await isLive()), 'the one that is looked at says so', 2 * PATIENCE_MS);
+      relay.swallows = 'nothing';
+      relay.cut();
+      await waitFor(isLive, 'it is live again');
+    }
+    await bob.send({ to: 'alice', message: 'meanwhile' });
+    const hasHeard = () => other.evaluate(() => window.log.heard.some(({ text }) => text === 'meanwhile'));
+    await waitFor(hasHeard, 'it hears what is said');
   });
 
   test('two users in one browser have a stream each', async (t) => {

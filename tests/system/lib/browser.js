@@ -6,6 +6,7 @@ import http from 'node:http';
 import path from 'node:path';
 
 import { chromium } from 'playwright-core';
+import { launch } from 'puppeteer-core';
 
 import { makeFolder } from './gateway.js';
 import { PATIENCE_MS } from './wait.js';
@@ -57,6 +58,22 @@ export async function newBrowser(several, hop = {}) {
   // By itself Chromium asks no proxy for the loopback.
   const proxy = hop.proxy ? { server: hop.proxy, bypass: '<-loopback>' } : undefined;
   return attend(await several.newContext({ proxy }));
+}
+
+// A Chromium whose tabs are hidden while others are on top, and have late timers then, as they do for people: Playwright
+// keeps that from its pages. It is Puppeteer's.
+export async function startHidingChromium(t) {
+  const browser = await launch({
+    ...launchOptions(),
+    userDataDir: await makeFolder(t),
+    ignoreDefaultArgs: [
+      '--disable-background-timer-throttling',
+      '--disable-backgrounding-occluded-windows',
+      '--disable-renderer-backgrounding',
+    ],
+  });
+  t.after(() => browser.close());
+  return browser;
 }
 
 // A web server that has nothing to do with the gateway: another origin. `files` are texts by their paths.

@@ -88,6 +88,11 @@ export class FirefoxChat {
     return this.page.$eval('#state', ({ dataset: { mode, way, leads } }) => ({ mode, way, leads: leads === 'true' }));
   }
 
+  // Resolves with the way, once there is one.
+  isConnected(ms) {
+    return waitFor(async () => (await this.state()).way, 'Firefox is connected', ms);
+  }
+
   // Resolves once its state has these members.
   becomes(wanted, ms) {
     const matches = (state) => Object.entries(wanted).every(([name, value]) => state[name] === value);

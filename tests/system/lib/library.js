@@ -159,18 +159,14 @@ export function makeSlow(bytes, ms) {
   });
 }
 
-// A line that carries for `ms` only, and is cut when it is as old as `end`.
-export function makeBrief(ms, end) {
-  const began = Date.now();
-  let timer;
+// A line that carries so many pieces only, and is cut then if `ends`.
+export function makeBrief(pieces, ends) {
+  let left = pieces;
   return new TransformStream({
-    start(controller) {
-      if (end < Infinity) timer = setTimeout(() => controller.terminate(), end);
-    },
     transform(piece, controller) {
-      if (Date.now() - began < ms) controller.enqueue(piece);
+      if (left-- > 0) controller.enqueue(piece);
+      else if (ends) controller.terminate();
     },
-    flush: () => clearTimeout(timer),
   });
 }
 
