@@ -28,6 +28,9 @@ async function isMember(person, thread) {
 const becomesMember = (person, thread, wanted) =>
   waitFor(async () => (await isMember(person, thread)) === wanted, `${person.name} is a member: ${wanted}`);
 
+// Somebody on another node may be known there already, or soon.
+const sees = async (talker, user) => talker.ids.includes(user) || talker.about('join', user);
+
 // Sends these bytes as the first ones of a connection, which is to end with such an error.
 async function refuses(gateway, bytes, sentence) {
   const talker = await Talker.open(gateway);
@@ -167,14 +170,14 @@ describe('connecting to a room', { concurrency: 4 }, () => {
   });
 
   test('within talker.connect_time', async (t) => {
-    const gateway = await startGateway(t, { 'talker.connect_time': '300ms' });
+    const gateway = await startGateway(t, { 'talker.connect_time': '1500ms' });
     const alice = gateway.person('alice');
     const began = Date.now();
     const [silent, slow] = [await Talker.open(gateway), await Talker.open(gateway)];
     const stays = await Talker.as(alice, 'hall');
     slow.write('{"type":"conn');
     for (const talker of [silent, slow]) await talker.isRefused(/you have not connected to a room in time/);
-    assert.ok(Date.now() - began >= 299);
+    assert.ok(Date.now() - began >= 1499);
     await stays.settled();
     assert.equal(await gateway.limitHits('talker_connect_time'), 2);
   });
@@ -343,7 +346,7 @@ describe('what comes in', { concurrency: 4 }, () => {
       ['{"type":"message"}', /a message needs a content/],
       ['{"type":"message","content":17}', /the content has to be a text/],
       ['{"type":"message","content":null}', /the content has to be a text/],
-      ['{"type":"message","content":"x","to":null}', /the receiver has to be a text or an integer/],
+      ['{"type":"message","content":"x","to":true}', /the receiver has to be a text or an integer/],
       ['{"type":"message","content":"x","to":["bob"]}', /the receiver has to be a text or an integer/],
       ['{"type":"msg","content":"x"}', /there is no event of this type/],
       ['{"type":"connected"}', /there is no event of this type/],
@@ -441,13 +444,18 @@ describe('messages', { concurrency: 4 }, () => {
     }
   });
 
-  test('of a direct thread, from any protocol, are private where both are', async (t) => {
+  test('of a direct thread, from any protocol, are private where both are members', async (t) => {
     const gateway = await startGateway(t);
-    const people = await gateway.people('alice', 'bob');
-    const [alice, bob] = await Talker.together(people, 'hall');
+    const people = await gateway.people('alice', 'bob', 'carol', 'dave');
+    const [alice, bob] = await Talker.together(people.slice(0, 2), 'hall');
     const alone = await Talker.as(people[1], 'other');
     await people[0].send({ to: 'bob', message: 'from nereid' });
     assert.equal((await bob.hears('from nereid')).private, true);
+    await people[2].room('hall');
+    await people[3].send({ to: 'bob', message: 'from outside' });
+    await people[2].send({ to: 'bob', message: 'from a member who is not there' });
+    assert.equal((await bob.hears('from a member who is not there')).private, true);
+    assert.equal(bob.contents.length, 2);
     for (const other of [alice, alone]) {
       await other.settled();
       assert.deepEqual(other.contents, []);
@@ -514,21 +522,27 @@ describe('messages', { concurrency: 4 }, () => {
 });
 
 describe('presence', { concurrency: 4 }, () => {
-  test('a broken connection is idle at once, back on return, and leaves after talker.idle_grace', async (t) => {
-    const gateway = await startGateway(t, { 'talker.idle_grace': '1s', 'presence.grace': '10m' });
+  test('a broken connection is idle at once, and back on return', async (t) => {
+    const gateway = await startGateway(t, { 'talker.idle_grace': '10m', 'presence.grace': '10m' });
     const people = await gateway.people('alice', 'bob');
     const [alice, bob] = await Talker.together(people, 'hall');
     bob.break();
-    const { time, ...idle } = await alice.event('idle', undefined, 900);
+    const { time, ...idle } = await alice.event('idle');
     assert.deepEqual(idle, { type: 'idle', user: { id: 'bob', name: 'bob', idle: true } });
     isRecent(time);
-    const again = await Talker.as(people[1], 'hall');
+    await Talker.as(people[1], 'hall');
     assert.deepEqual((await alice.event('back')).user, { id: 'bob', name: 'bob' });
-    again.break();
-    await alice.about('idle', 'bob');
+  });
+
+  test('a broken connection leaves after talker.idle_grace', async (t) => {
+    const gateway = await startGateway(t, { 'talker.idle_grace': '1s', 'presence.grace': '10m' });
+    const people = await gateway.people('alice', 'bob');
+    const [alice, bob] = await Talker.together(people, 'hall');
     const began = Date.now();
+    bob.break();
+    await alice.about('idle', 'bob');
     const leave = await alice.event('leave');
-    assert.ok(Date.now() - began >= 900, 'after the grace');
+    assert.ok(Date.now() - began >= 990, 'after the grace');
     assert.equal(leave.user, 'bob');
     isRecent(leave.time);
     const carol = await Talker.as(gateway.person('carol'), 'hall');
@@ -537,7 +551,7 @@ describe('presence', { concurrency: 4 }, () => {
     await alice.about('join', 'bob');
     assert.deepEqual(
       alice.events.items.filter(({ user }) => (user?.id ?? user) === 'bob').map(({ type }) => type),
-      ['join', 'idle', 'back', 'idle', 'leave', 'join'],
+      ['join', 'idle', 'leave', 'join'],
     );
   });
 
@@ -569,6 +583,28 @@ describe('presence', { concurrency: 4 }, () => {
     assert.deepEqual(alice.all('idle'), []);
     await becomesMember(people[1], hall, false);
     bob.close();
+  });
+
+  test('close waits until what was said before it has been heard, whether or not the client does', async (t) => {
+    const gateway = await startGateway(t);
+    const people = await gateway.people('alice', 'bob');
+    const listening = await Talker.as(people[1], 'hall');
+    for (const ends of [(talker) => talker.end(), (talker) => talker.raw.finish()]) {
+      const parting = await Talker.as(people[0], 'hall');
+      parting.message('psst', 'bob');
+      parting.message('bye');
+      parting.say({ type: 'close' });
+      await ends(parting);
+      await listening.about('leave', 'alice');
+      parting.close();
+    }
+    const heard = listening.events.items.slice(2).map(({ type, content }) => content ?? type);
+    for (let from = 0; from < heard.length; from += 4) {
+      const [first, second, third, last] = heard.slice(from, from + 4);
+      assert.deepEqual([first, ...[second, third].sort(), last], ['join', 'bye', 'psst', 'leave']);
+    }
+    assert.equal(heard.length, 8);
+    assert.deepEqual(listening.all('idle'), []);
   });
 
   test('close gives back the membership that connect brought, and no other', async (t) => {
@@ -804,6 +840,26 @@ describe('coming back', { concurrency: 4 }, () => {
     assert.ok(carol);
   });
 
+  test('what was said while one was no member is told to be missing', async (t) => {
+    const gateway = await startGateway(t);
+    const [alice, bob] = await gateway.people('alice', 'bob');
+    const [stays, phone, laptop] = await Talker.together([alice, bob, bob], 'hall');
+    const hall = await alice.room('hall');
+    stays.message('seen');
+    const { id } = await phone.hears('seen');
+    phone.break();
+    await gateway.metricBecomes('nereidd_talker_connections', 2);
+    await laptop.leave();
+    await becomesMember(bob, hall, false);
+    stays.message('missed');
+    await stays.hears('missed');
+    const back = await Talker.as(bob, 'hall', { last_event_id: id });
+    assert.match((await back.event('error')).message, /you have not been a member all the time/);
+    stays.message('from now on');
+    await back.hears('from now on');
+    assert.deepEqual(back.contents, ['from now on']);
+  });
+
   test('without one only what happens from now on', async (t) => {
     const gateway = await startGateway(t);
     const [alice, bob] = await gateway.people('alice', 'bob');
@@ -848,10 +904,10 @@ test('a room that nobody was let into is forgotten', async (t) => {
 
 describe('silence', { concurrency: 4 }, () => {
   test('of talker.silence is a broken connection; any event resets it, an empty line does not', async (t) => {
-    const gateway = await startGateway(t, { 'talker.silence': '1s' });
+    const gateway = await startGateway(t, { 'talker.silence': '3s' });
     const people = await gateway.people('alice', 'bob', 'carol', 'dave');
-    const [silent, pinging, talking, blank] = await Talker.together(people, 'hall');
     const began = Date.now();
+    const [silent, pinging, talking, blank] = await Talker.together(people, 'hall');
     const beat = setInterval(() => {
       pinging.ping();
       talking.message('x');
@@ -859,16 +915,15 @@ describe('silence', { concurrency: 4 }, () => {
     }, 250);
     t.after(() => clearInterval(beat));
     await silent.isRefused(/nothing has been heard from you for too long/);
-    assert.ok(Date.now() - began >= 900, 'not before');
+    assert.ok(Date.now() - began >= 2990, 'not before');
     await blank.isRefused(/nothing has been heard from you for too long/);
     await pinging.about('idle', 'alice');
-    while (Date.now() - began < 2500) await pinging.hears('x');
+    while (Date.now() - began < 7000) await pinging.hears('x');
     clearInterval(beat);
     pinging.ping();
     const last = Date.now();
     await pinging.isRefused(/nothing has been heard from you for too long/);
-    const took = Date.now() - last;
-    assert.ok(took >= 990 && took < 5000, `one second after the last event, not ${took} ms`);
+    assert.ok(Date.now() - last >= 2990, 'as long after the last event');
     assert.deepEqual(
       pinging.events.items.filter(({ type }) => type === 'error').length,
       1,
@@ -904,6 +959,20 @@ describe('several nodes', { concurrency: 2 }, () => {
     await (await Talker.as(bob, 'hall')).leave();
     await stays.about('leave', 'bob');
     await becomesMember(bob, hall, false);
+  });
+
+  test('what was said before close is heard on other nodes', async (t) => {
+    const nodes = await startNodes(t, await startRedis(t), 2);
+    const [alice, bob] = await meet(nodes, 'alice', 'bob');
+    const listening = await Talker.as(bob.at(nodes[1]), 'hall');
+    const parting = await Talker.as(alice, 'hall');
+    await listening.about('join', 'alice');
+    await sees(parting, 'bob');
+    parting.message('psst', 'bob');
+    parting.say({ type: 'close' });
+    parting.raw.finish();
+    assert.equal((await listening.hears('psst')).private, true);
+    await becomesMember(alice, await bob.room('hall'), false);
   });
 
   test('a visit lasts until the last connection says close, on whatever node', async (t) => {

@@ -46,7 +46,9 @@ static void converse(struct talker_rig *rig, const char *connects[GUESTS])
     guest_say(&guests[2], connects[2]);
     turn(rig);
     guest_close(&guests[1]);
-    guest_say(&guests[2], "{\"type\":\"close\"}");
+    guest_say(&guests[2], "{\"type\":\"message\",\"content\":\"bye\",\"to\":\"alice\"}{\"type\":\"close\"}");
+    talker_rig_poll(rig);
+    guest_close(&guests[2]); /* without waiting for it */
     turn(rig);
     guest_say(&guests[0], "{\"type\":\"close\"}{");
     turn(rig);

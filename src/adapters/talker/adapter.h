@@ -41,6 +41,7 @@ struct talker {
     struct room *rooms; /* by thread, but for those that are over */
     struct room *due;   /* to be settled at the end of the turn */
     struct talk *talks; /* all that are open */
+    struct talk *spent; /* over, and without a socket: to be freed at the end of the turn */
     struct loop_task task;
     unsigned first_slot;
     bool shut;
@@ -69,7 +70,9 @@ struct talk {
     struct saying *sayings;             /* what it said that is not answered yet */
     unsigned saying_count;
     int64_t heard_ms;
-    bool visits; /* has entered its thread, and not left it yet */
+    bool visits;    /* has entered its thread, and not left it yet */
+    bool leaving;   /* has said goodbye, and waits for the answers to what it said before */
+    bool unplugged; /* `conn` is over, and its address gone */
     uint8_t state;
 };
 
@@ -88,8 +91,12 @@ void talk_end(struct talk *talk, const char *sentence);
 /* The same for what the client has done wrong, or left undone. */
 void talk_refuse(struct talk *talk, const char *sentence);
 
-/* The client has said goodbye: its user leaves. */
+/* The client has said goodbye: its user leaves, as soon as what was said before has been answered. To be called again
+ * when some of it has. */
 void talk_leave(struct talk *talk);
+
+/* Frees those that are over when their sockets are. */
+void talks_free_spent(struct talker *talker);
 
 /* Attaches the session of one whose user is open. */
 enum err talk_attach(struct talk *talk, struct user *user, const struct attach *attach) must_check;
@@ -120,7 +127,8 @@ struct joining {
     struct room *room; /* where it waits, or null: an answer is under way */
     struct joining *next_waiting, *prev_waiting;
     bool entered;                         /* the thread, for a visit */
-    bool lost;                            /* last_event_id is unknown */
+    const char *missed;                   /* what to say about last_event_id; null: nothing */
+    struct cursor joined;                 /* the log's head when the user became a member */
     struct span room_name, last_event_id; /* in text */
     char text[];
 };
@@ -168,8 +176,9 @@ struct room {
     struct person **changed_end; /* where the next one goes */
     struct room *due_next, *due_prev;
     uint32_t stamp;
-    enum err why; /* it is over; OK: it is not */
-    bool ready;   /* the thread is in memory */
+    enum err why;  /* it is over; OK: it is not */
+    bool ready;    /* the thread is in memory */
+    bool newcomer; /* who is about to be heard has come, as the hub knows, but has not been told of */
     bool is_due;
 };
 
@@ -188,6 +197,9 @@ struct person *talker_room_find(const struct room *room, struct span id);
 /* The same by display name, without `self`. *ret_count: how many have that name. */
 struct person *talker_room_find_name(const struct room *room, struct span name, const struct person *self,
                                      unsigned *ret_count);
+
+/* Before a message is shown: tells who has come to say it. */
+void talker_room_introduce(struct room *room);
 
 /* Does what is due: lets in who waits, ends what is over, frees what is empty. */
 void talker_room_settle(struct room *room);

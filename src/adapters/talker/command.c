@@ -37,6 +37,12 @@ static bool has_field(const struct said *said, const char *key)
     return json_object_get(said->json, key) != NULL;
 }
 
+/* Where a field may be left out, null is as good as nothing. */
+static bool is_given(const struct said *said, const char *key)
+{
+    return has_field(said, key) && !json_is_null(json_object_get(said->json, key));
+}
+
 /* A text, or an integer as it is written: ids are both, out there. Null data: neither. One of a command's fields at
  * most may be read in this way. */
 static struct span text_or_number(struct said *said, const char *key)
@@ -50,11 +56,11 @@ static struct span text_or_number(struct said *said, const char *key)
 
 /* --- connect */
 
-/* Null is as good as nothing: a client that has seen no event yet has no id. One that is a number is none of ours. */
+/* One that is a number is none of ours. */
 static const char *check_last_event_id(struct said *said)
 {
     const json_t *value = json_object_get(said->json, "last_event_id");
-    if (!value || json_is_null(value))
+    if (!is_given(said, "last_event_id"))
         return NULL;
     if (!json_is_string(value) && !json_is_integer(value))
         return "the last_event_id has to be a text";
@@ -93,7 +99,7 @@ static const char *check_message(struct said *said)
         return "a message needs a content";
     if (!said->content.data)
         return "the content has to be a text";
-    return has_field(said, "to") && !said->to.data ? "the receiver has to be a text or an integer" : NULL;
+    return is_given(said, "to") && !said->to.data ? "the receiver has to be a text or an integer" : NULL;
 }
 
 /* Rather nobody than the wrong one: a name that several have is not enough. */

@@ -111,6 +111,17 @@ static bool stops(struct joining *joining)
 
 /* --- the last event */
 
+static const char unknown[] = "the last_event_id is not known here: what came after it is not shown";
+static const char was_away[] =
+    "you have not been a member all the time since the last_event_id: what was said in the room meanwhile is not shown";
+
+/* One of another thread may be a private message that was seen in the room; what its reader cannot have seen is as good
+ * as unknown. */
+static bool may_have_seen(const struct joining *joining, struct id thread)
+{
+    return id_equal(thread, joining->thread) || hub_is_member(joining->user, thread);
+}
+
 static void last_event_found(void *ctx, enum err err, const struct message_place *place)
 {
     struct joining *joining = ctx;
@@ -120,12 +131,14 @@ static void last_event_found(void *ctx, enum err err, const struct message_place
         joining_fail(joining, err);
         return;
     }
-    /* One of another thread may be a private message that was seen in the room; what its reader cannot have seen is
-     * as good as unknown. */
-    joining->lost = err || (!id_equal(place->thread, joining->thread) && !hub_is_member(joining->user, place->thread));
-    joining->attach.resume = !joining->lost;
-    if (!joining->lost)
+    if (err || !may_have_seen(joining, place->thread)) {
+        joining->missed = unknown;
+    } else {
+        joining->attach.resume = true;
         joining->attach.since = place->cursor;
+        if (cursor_compare(joining->joined, place->cursor) > 0)
+            joining->missed = was_away;
+    }
     talker_room_wait(joining);
 }
 
@@ -135,7 +148,7 @@ static void find_last_event(struct joining *joining)
     if (!joining->last_event_id.data) {
         talker_room_wait(joining);
     } else if (!id_parse(joining->last_event_id, &id)) {
-        joining->lost = true;
+        joining->missed = unknown;
         talker_room_wait(joining);
     } else {
         hub_message_find(joining->hub, id, last_event_found, joining);
@@ -155,6 +168,14 @@ static void not_entered(struct joining *joining, enum err err)
     }
 }
 
+static struct cursor joined_at(const struct thread_record *thread, struct span user)
+{
+    size_t i = 0;
+    while (i < thread->member_count && !span_equal(thread->members[i].user.id, user))
+        i++;
+    return i < thread->member_count ? thread->members[i].joined : (struct cursor){0};
+}
+
 static void thread_entered(void *ctx, enum err err, const struct thread_record *thread)
 {
     struct joining *joining = ctx;
@@ -164,6 +185,7 @@ static void thread_entered(void *ctx, enum err err, const struct thread_record *
         return;
     }
     joining->thread = thread->id;
+    joining->joined = joined_at(thread, user_presence(joining->user).user);
     if (!stops(joining))
         find_last_event(joining);
 }

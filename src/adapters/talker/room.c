@@ -241,12 +241,19 @@ static void forget_gone(struct room *room)
 static void look_around(struct room *room)
 {
     room->stamp++;
+    room->newcomer = false;
     room->changed_end = &room->changed;
     hub_occupants(&room->watch, look_at, room);
     note_removed(room);
     end_removed(room);
     tell_changes(room);
     forget_gone(room);
+}
+
+void talker_room_introduce(struct room *room)
+{
+    if (room->newcomer && !room->why)
+        look_around(room);
 }
 
 /* --- letting in */
@@ -293,8 +300,8 @@ static void welcome(struct room *room, struct joining *joining, struct blob *use
     joining->entered = false; /* the visit is the connection's now */
     send_connected(talk);
     talk_send_paced(talk, users);
-    if (joining->lost)
-        talk_tell_error(talk, SPAN_LITERAL("the last_event_id is not known here: what came after it is not shown"));
+    if (joining->missed)
+        talk_tell_error(talk, span_of(joining->missed));
     joining_end(joining);
 }
 
@@ -350,12 +357,23 @@ static void room_changed(struct thread_watch *watch)
         look_around(room);
 }
 
+/* Once for all who will get it. */
+static void room_message(struct thread_watch *watch, struct event *event)
+{
+    struct room *room = room_of(watch);
+    struct span sender = event->message->fields.sender;
+    struct occupant occupant;
+    room->newcomer =
+        !talker_room_find(room, sender) && hub_occupant(watch, sender, &occupant) && occupant.presence.available;
+}
+
 static void room_ended(struct thread_watch *watch, enum err why)
 {
     room_over(room_of(watch), why);
 }
 
-static const struct thread_watch_ops room_watch_ops = {.changed = room_changed, .ended = room_ended};
+static const struct thread_watch_ops room_watch_ops = {
+    .changed = room_changed, .message = room_message, .ended = room_ended};
 
 /* --- a room's life */
 

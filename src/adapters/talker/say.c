@@ -3,8 +3,8 @@
  * Messages to the store.
  *
  * One for the room is a message of its thread. One for somebody is a message of the thread of the two, which is found
- * or made first, once it is clear that the message may be sent. What comes of it comes back as everybody's event; only a
- * refusal is told to the connection, if it is still there.
+ * or made first, once it is clear that the message may be sent. What comes of it comes back as everybody's event,
+ * before the answer; only a refusal is told to the connection, if it is still there.
  *
  * What is under way costs memory until the store has answered, so a connection has a bounded number of it.
  */
@@ -27,11 +27,14 @@ struct saying {
 
 static void saying_end(struct saying *saying)
 {
-    if (saying->talk) {
-        DL_DELETE(saying->talk->sayings, saying);
-        saying->talk->saying_count--;
+    struct talk *talk = saying->talk;
+    if (talk) {
+        DL_DELETE(talk->sayings, saying);
+        talk->saying_count--;
     }
     free(saying);
+    if (talk && talk->leaving)
+        talk_leave(talk);
 }
 
 void sayings_forget(struct talk *talk)
@@ -42,19 +45,22 @@ void sayings_forget(struct talk *talk)
     talk->sayings = NULL;
 }
 
-static void saying_refused(struct saying *saying, enum err err, unsigned retry_s)
+static void tell_refusal(struct talk *talk, enum err err, unsigned retry_s)
 {
-    struct talk *talk = saying->talk;
     char sentence[SENTENCE_SIZE];
-    saying_end(saying);
-    if (!talk)
-        return;
     if (err == ERR_TOO_MANY)
         (void)snprintf(sentence, sizeof(sentence), "you are sending too fast: wait %u s", retry_s);
     else
         (void)snprintf(sentence, sizeof(sentence), "the message was not sent: %s",
                        err == ERR_TOO_LARGE ? "it is too long" : err_sentence(err));
     talk_tell_error(talk, span_of(sentence));
+}
+
+static void saying_refused(struct saying *saying, enum err err, unsigned retry_s)
+{
+    if (saying->talk)
+        tell_refusal(saying->talk, err, retry_s);
+    saying_end(saying);
 }
 
 static void saying_stored(void *ctx, enum err err, const struct append_result *result unused_arg)

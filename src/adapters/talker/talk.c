@@ -7,6 +7,9 @@
  *
  * Whatever ends it, talk_off comes first and takes it from all that refer to it; only the socket stays, until what is
  * queued has been sent.
+ *
+ * Who says close leaves when what they said before it has been announced, so that it is heard from somebody who is
+ * there. Their client may not wait for that: then it is the socket that goes first.
  */
 #include <stdlib.h>
 #include <unistd.h>
@@ -30,22 +33,28 @@ static struct timers *timers_of(const struct talk *talk)
     return loop_timers(talk->talker->loop);
 }
 
+/* Empty: its socket is closed. */
+static struct span address_of(const struct talk *talk)
+{
+    return talk->unplugged ? (struct span){0} : conn_address(&talk->conn);
+}
+
 /* --- ending */
 
 /* Without a grace whoever breaks off has left. */
 static void part(struct talk *talk)
 {
-    if (talk->talker->options.idle_grace_ms)
-        hub_detach(&talk->session);
-    else
+    if (talk->leaving || !talk->talker->options.idle_grace_ms)
         hub_leave(&talk->session);
+    else
+        hub_detach(&talk->session);
 }
 
 /* Whoever breaks off stays a member, so that they can be shown what they missed. */
-static void end_visit(struct talk *talk, bool stays)
+static void end_visit(struct talk *talk)
 {
     if (talk->visits)
-        talker_visit_end(talk->talker->hub, talk->room->watch.thread, person_id(talk->person), stays);
+        talker_visit_end(talk->talker->hub, talk->room->watch.thread, person_id(talk->person), !talk->leaving);
     talk->visits = false;
 }
 
@@ -53,7 +62,7 @@ static void talk_off(struct talk *talk)
 {
     talk->state = TALK_OVER;
     part(talk);
-    end_visit(talk, true);
+    end_visit(talk);
     timer_clear(timers_of(talk), &talk->deadline);
     splitter_fini(&talk->splitter);
     sayings_forget(talk);
@@ -62,6 +71,8 @@ static void talk_off(struct talk *talk)
     if (talk->room)
         talker_room_leave(talk);
     DL_DELETE(talk->talker->talks, talk);
+    if (talk->unplugged)
+        LL_PREPEND(talk->talker->spent, talk);
 }
 
 static struct blob *error_of(struct span sentence)
@@ -77,8 +88,7 @@ void talk_end(struct talk *talk, const char *sentence)
 {
     if (talk->state == TALK_OVER)
         return;
-    log_event(LOG_DEBUG, "talker connection ended", log_span("address", conn_address(&talk->conn)),
-              log_text("why", sentence));
+    log_event(LOG_DEBUG, "talker connection ended", log_span("address", address_of(talk)), log_text("why", sentence));
     talk_off(talk);
     struct blob *error = error_of(span_of(sentence));
     metric_add(METRIC_TALKER_EVENTS_OUT, 1);
@@ -93,14 +103,19 @@ void talk_refuse(struct talk *talk, const char *sentence)
     talk_end(talk, sentence);
 }
 
-void talk_leave(struct talk *talk)
+static void talk_go(struct talk *talk)
 {
-    log_event(LOG_DEBUG, "talker connection left", log_span("address", conn_address(&talk->conn)),
+    log_event(LOG_DEBUG, "talker connection left", log_span("address", address_of(talk)),
               log_span("user", person_id(talk->person)));
-    hub_leave(&talk->session);
-    end_visit(talk, false);
     talk_off(talk);
     conn_finish(&talk->conn, NULL);
+}
+
+void talk_leave(struct talk *talk)
+{
+    talk->leaving = true;
+    if (!talk->sayings)
+        talk_go(talk);
 }
 
 static void talk_too_slow(struct talk *talk)
@@ -144,17 +159,22 @@ void talk_tell_error(struct talk *talk, struct span sentence)
 
 /* --- the session */
 
-/* Which form of a message this connection is to see, or none. A message between two is private, for its receiver, and
- * shown where they both are. */
+/* A message between two is for its receiver, in rooms whose member the sender is as well. (Not where the sender is
+ * seen: of who has just come that may not be known yet, but that they are a member is.) */
+static bool is_private_for(const struct talk *talk, const struct message *message)
+{
+    struct span sender = message->fields.sender;
+    struct occupant occupant;
+    return !span_equal(sender, person_id(talk->person)) && hub_is_direct(talk->talker->hub, message->fields.thread) &&
+           hub_occupant(&talk->room->watch, sender, &occupant);
+}
+
+/* Which form of a message this connection is to see, or none. */
 static bool slot_for(const struct talk *talk, const struct message *message, unsigned *ret_slot)
 {
-    struct id thread = message->fields.thread;
-    *ret_slot = TALKER_SLOT_PUBLIC;
-    if (id_equal(thread, talk->room->watch.thread))
-        return true;
-    *ret_slot = TALKER_SLOT_PRIVATE;
-    const struct person *sender = talker_room_find(talk->room, message->fields.sender);
-    return sender && sender != talk->person && hub_is_direct(talk->talker->hub, thread);
+    bool is_public = id_equal(message->fields.thread, talk->room->watch.thread);
+    *ret_slot = is_public ? TALKER_SLOT_PUBLIC : TALKER_SLOT_PRIVATE;
+    return is_public || is_private_for(talk, message);
 }
 
 /* Made once, however many see it; lives as long as the event. */
@@ -175,6 +195,7 @@ static void show_message(struct talk *talk, struct event *event)
     unsigned slot;
     if (!slot_for(talk, event->message, &slot))
         return;
+    talker_room_introduce(talk->room);
     struct blob *blob = message_blob(talk->talker, event, slot);
     if (talk->session.catching_up)
         talk_send_paced(talk, blob);
@@ -209,7 +230,7 @@ static void talk_closed_by_hub(struct session *session, enum err why)
 static struct session_place talk_place(const struct session *session)
 {
     const struct talk *talk = talk_of_session(session);
-    return (struct session_place){conn_address(&talk->conn), conn_queued(&talk->conn)};
+    return (struct session_place){address_of(talk), conn_queued(&talk->conn)};
 }
 
 static const struct session_ops talk_session_ops = {
@@ -236,11 +257,16 @@ static int64_t patience_ms(const struct talk *talk)
     return silence_ms + (silence_ms < PATIENCE_MAX_MS * PART ? silence_ms / PART : PATIENCE_MAX_MS);
 }
 
-/* One that has said something since the timer was set is only looked at again: no timer is touched per message. */
+/* One that has said something since the timer was set is only looked at again: no timer is touched per message. Whoever
+ * has said goodbye waits for answers no longer than this. */
 static void check_silence(struct talk *talk)
 {
     if (loop_now_ms(talk->talker->loop) - talk->heard_ms < patience_ms(talk)) {
         timer_set(timers_of(talk), &talk->deadline, talk->heard_ms + patience_ms(talk));
+        return;
+    }
+    if (talk->leaving) {
+        talk_go(talk);
         return;
     }
     metric_add(METRIC_LIMIT_TALKER_SILENCE, 1);
@@ -291,7 +317,7 @@ static void refuse_input(struct talk *talk, enum err err)
 static void talk_input(struct conn *conn, struct span bytes)
 {
     struct talk *talk = talk_of_conn(conn);
-    while (talk->state != TALK_OVER) {
+    while (talk->state != TALK_OVER && !talk->leaving) {
         struct span object;
         enum err err = splitter_next(&talk->splitter, &bytes, &object);
         if (err)
@@ -312,22 +338,39 @@ static void talk_gone(struct conn *conn, enum err err unused_arg)
 {
     struct talk *talk = talk_of_conn(conn);
     log_event(LOG_DEBUG, "talker connection broken", log_span("address", conn_address(conn)));
-    talk_off(talk);
+    if (!talk->leaving)
+        talk_off(talk);
 }
 
-static void talk_free(struct conn *conn)
+static void talk_free(struct talk *talk)
+{
+    timer_fini(timers_of(talk), &talk->deadline);
+    free(talk);
+}
+
+static void talk_unplugged(struct conn *conn)
 {
     struct talk *talk = talk_of_conn(conn);
-    timer_fini(timers_of(talk), &talk->deadline);
     metric_add(METRIC_TALKER_CONNECTIONS, -1);
-    free(talk);
+    talk->unplugged = true;
+    if (talk->state == TALK_OVER)
+        talk_free(talk);
+}
+
+void talks_free_spent(struct talker *talker)
+{
+    while (talker->spent) {
+        struct talk *talk = talker->spent;
+        LL_DELETE(talker->spent, talk);
+        talk_free(talk);
+    }
 }
 
 static const struct conn_ops talk_conn_ops = {
     .input = talk_input,
     .drained = talk_drained,
     .closed = talk_gone,
-    .free = talk_free,
+    .free = talk_unplugged,
 };
 
 /* --- opening */

@@ -6,7 +6,7 @@
 #include "adapters/talker/adapter.h"
 
 /* A room that becomes due by what is done here comes at the end of the list. */
-static void settle_rooms(struct loop_task *task)
+static void settle(struct loop_task *task)
 {
     struct talker *talker = container_of(task, struct talker, task);
     while (talker->due) {
@@ -16,6 +16,7 @@ static void settle_rooms(struct loop_task *task)
         talker_room_settle(room);
         loop_again(talker->loop);
     }
+    talks_free_spent(talker);
 }
 
 /* Once for all: the bytes in them are the same for every talker. */
@@ -41,7 +42,7 @@ struct talker *talker_new(const struct talker_options *options, struct hub *hub,
     talker->loop = loop;
     talker->conns = conns;
     talker->first_slot = reserve_slots();
-    talker->task.run = settle_rooms;
+    talker->task.run = settle;
     loop_add_task(loop, LOOP_HOOK_HUB, &talker->task);
     return talker;
 }
@@ -70,6 +71,7 @@ void talker_free(struct talker *talker)
         talker_room_free(room);
     while (talker->due)
         talker_room_free(talker->due);
+    talks_free_spent(talker);
     loop_remove_task(talker->loop, LOOP_HOOK_HUB, &talker->task);
     free(talker);
 }
