@@ -35,16 +35,17 @@ struct gateway {
     bool operators_drained;
 };
 
-struct gateway *gateway_new(const struct options *options)
+enum err gateway_new(const struct options *options, struct gateway **ret_gateway)
 {
     struct gateway *gateway = calloc(1, sizeof(*gateway));
-    if (gateway)
-        gateway->parts = parts_new(options);
-    if (gateway && gateway->parts)
-        return gateway;
-    log_event(LOG_ERROR, "cannot start");
-    gateway_free(gateway);
-    return NULL;
+    enum err err = gateway ? parts_new(options, &gateway->parts) : ERR_NO_MEMORY;
+    if (err) {
+        log_event(LOG_ERROR, "cannot start");
+        gateway_free(gateway);
+        return err;
+    }
+    *ret_gateway = gateway;
+    return OK;
 }
 
 bool gateway_options_valid(const struct options *options)

@@ -12,8 +12,9 @@
 
 struct gateway;
 
-/* Builds everything but the listeners. `options` outlives the gateway. Null: it cannot be, and the reason was logged. */
-struct gateway *gateway_new(const struct options *options) must_check;
+/* Builds everything but the listeners. `options` outlives the gateway. ERR_BAD_FIELD: gateway_options_valid would refuse
+ * them. With this and any other error the reason was logged. */
+enum err gateway_new(const struct options *options, struct gateway **ret_gateway) must_check;
 
 /* Starts, serves until a signal, drains. Prints `listening NAME ADDRESS` on standard output for each listener once clients are served. False: it could
  * not start, and the reason was logged. A second signal while draining ends the process by that signal. */

@@ -48,11 +48,12 @@ static int run(const struct options *options)
         (void)fprintf(stderr, "nereidd: cannot open the log %s: %m\n", file);
         return EXIT_FAILURE;
     }
-    struct gateway *gateway = gateway_new(options);
-    bool good = gateway && gateway_run(gateway);
+    struct gateway *gateway = NULL;
+    enum err err = gateway_new(options, &gateway);
+    bool good = !err && gateway_run(gateway);
     gateway_free(gateway);
     log_close();
-    return good ? EXIT_SUCCESS : EXIT_FAILURE;
+    return good ? EXIT_SUCCESS : err == ERR_BAD_FIELD ? EX_CONFIG : EXIT_FAILURE;
 }
 
 static int load_and(const struct command *command, int (*then)(const struct options *options))

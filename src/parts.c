@@ -7,6 +7,7 @@
 
 #include "auth/auth.h"
 #include "base/log.h"
+#include "conf/form.h"
 #include "http/static.h"
 #include "store/store_open.h"
 
@@ -28,6 +29,8 @@ static const char *algorithm_of(enum conf_jwt_algorithm word)
 #undef WORD
     return texts[word];
 }
+
+_Static_assert((int)FORM_ROOM_MAX == (int)ROOM_NAME_MAX, "what is taken for a room can be one");
 
 static const char *if_set(const char *text)
 {
@@ -76,6 +79,11 @@ static struct arrivals *make_arrivals(const struct options *options, struct loop
     return arrivals_new(loop, peers, &arrivals);
 }
 
+static bool is_store_valid(const struct options *options)
+{
+    return store_check(options->store.url, if_set(options->store.credentials));
+}
+
 bool parts_options_valid(const struct options *options)
 {
     struct auth *auth = make_auth(options, NULL);
@@ -83,7 +91,7 @@ bool parts_options_valid(const struct options *options)
     bool valid = auth && arrivals;
     auth_free(auth);
     arrivals_free(arrivals);
-    return store_check(options->store.url, if_set(options->store.credentials)) && valid;
+    return is_store_valid(options) && valid;
 }
 
 static bool make_store(struct parts *parts)
@@ -278,10 +286,16 @@ static bool open_front(struct parts *parts, struct front *front, const struct ro
     return front->server != NULL;
 }
 
-static const char *content_policy(const struct options *options)
+static bool join_content_policy(struct parts *parts)
 {
-    const char *policy = options->http.content_policy;
-    return strcmp(policy, "strict") == 0 ? strict_content_policy : policy;
+    const struct conf_list *list = &parts->options->http.content_policy;
+    struct buf policy = BUF_INIT;
+    for (size_t i = 0; i < list->count; i++) {
+        bool strict = strcmp(list->items[i], "strict") == 0;
+        buf_printf(&policy, "%s%s", i ? "; " : "", strict ? strict_content_policy : list->items[i]);
+    }
+    parts->content_policy = buf_take_text(&policy);
+    return parts->content_policy != NULL;
 }
 
 /* A folder that is not there costs its pages only. */
@@ -291,7 +305,7 @@ static bool open_pages(struct parts *parts, const char *option, const char *fold
     unsigned max_age_s = (unsigned)(options->http.cache_ms / 1000);
     if (!folder[0])
         return true;
-    enum err err = statics_open(folder, max_age_s, content_policy(options), &front->statics);
+    enum err err = statics_open(folder, max_age_s, parts->content_policy, &front->statics);
     if (err == ERR_NO_MEMORY)
         return false;
     if (err)
@@ -301,7 +315,15 @@ static bool open_pages(struct parts *parts, const char *option, const char *fold
     return true;
 }
 
-static bool make_parts(struct parts *parts)
+/* What files are read for. All of them, so that all findings are logged at once. */
+static bool make_guards(struct parts *parts)
+{
+    parts->arrivals = make_arrivals(parts->options, parts->loop, parts->peers);
+    parts->auth = make_auth(parts->options, parts->loop);
+    return is_store_valid(parts->options) && parts->arrivals && parts->auth;
+}
+
+static bool make_base(struct parts *parts)
 {
     const struct options *options = parts->options;
     struct peer_limits peer_limits = {options->limits.connections, options->limits.connections_per_address};
@@ -309,10 +331,13 @@ static bool make_parts(struct parts *parts)
                                        (uint32_t)(options->limits.drain_ms * 3 / 4) + 1};
     parts->limits = http_limits_of(options);
     return (parts->loop = loop_new()) && (parts->peers = peers_new(peer_limits)) &&
-           (parts->conns = conns_new(parts->loop, conn_limits)) &&
-           (parts->arrivals = make_arrivals(options, parts->loop, parts->peers)) &&
-           (parts->auth = make_auth(options, parts->loop)) && make_store(parts) && (parts->hub = make_hub(parts)) &&
-           (parts->nereid = make_nereid(parts)) && make_socketio(parts) && (parts->talker = make_talker(parts));
+           (parts->conns = conns_new(parts->loop, conn_limits));
+}
+
+static bool make_core(struct parts *parts)
+{
+    return make_store(parts) && (parts->hub = make_hub(parts)) && (parts->nereid = make_nereid(parts)) &&
+           make_socketio(parts) && (parts->talker = make_talker(parts));
 }
 
 static bool mount_socketio(struct parts *parts)
@@ -336,7 +361,7 @@ static bool make_fronts(struct parts *parts)
 {
     const struct options *options = parts->options;
     parts->store_url = public_url(options->store.url);
-    if (!parts->store_url || !list_origins(parts))
+    if (!parts->store_url || !list_origins(parts) || !join_content_policy(parts))
         return false;
     struct router_config clients = {parts->auth, parts->origins, check_token, parts};
     struct router_config operators = {0};
@@ -355,16 +380,27 @@ static bool make_fronts(struct parts *parts)
            admin_mount(&parts->admin, parts->operators.router) == OK && mount_socketio(parts);
 }
 
-struct parts *parts_new(const struct options *options)
+static enum err make_parts(struct parts *parts)
+{
+    if (!make_base(parts))
+        return ERR_INTERNAL;
+    if (!make_guards(parts))
+        return ERR_BAD_FIELD;
+    return make_core(parts) && make_fronts(parts) ? OK : ERR_INTERNAL;
+}
+
+enum err parts_new(const struct options *options, struct parts **ret_parts)
 {
     struct parts *parts = calloc(1, sizeof(*parts));
     if (!parts)
-        return NULL;
+        return ERR_NO_MEMORY;
     parts->options = options;
-    if (make_parts(parts) && make_fronts(parts))
-        return parts;
-    parts_free(parts);
-    return NULL;
+    enum err err = make_parts(parts);
+    if (err)
+        parts_free(parts);
+    else
+        *ret_parts = parts;
+    return err;
 }
 
 /* --- taking down */
@@ -412,6 +448,7 @@ void parts_free(struct parts *parts)
         loop_free(parts->loop);
     free(parts->origins);
     free(parts->store_url);
+    free(parts->content_policy);
     free(parts);
 }
 

@@ -36,11 +36,13 @@ struct parts {
     struct front operators;
     struct http_limits limits;
     const char **origins; /* ends with null */
+    char *content_policy;
 };
 
-/* Makes all of them; nothing listens yet and the hub has not been started. `options` outlives them. Null: it cannot be,
- * and the reason was logged, unless it was want of memory. */
-struct parts *parts_new(const struct options *options) must_check;
+/* Makes all of them; nothing listens yet and the hub has not been started. `options` outlives them. ERR_BAD_FIELD:
+ * parts_options_valid would refuse them; ERR_INTERNAL: it cannot be. The reason was logged, unless it was want of
+ * memory. */
+enum err parts_new(const struct options *options, struct parts **ret_parts) must_check;
 
 /* Closes the store, unless that has been done, and stops the loop once it is closed. */
 void parts_close_store(struct parts *parts);

@@ -7,9 +7,9 @@
  *
  * `user` and `id` may be left out. The user visits the thread for the message: who is a member anyhow stays one, even
  * one who is only remembered from a visit of their own; who is none is a guest as long as it takes, which only rooms
- * allow.
+ * allow. A user who is opened is known for good, so what may be refused is looked at before, but for an id that is taken.
  *
- *     user opened ─> visit began ─> sent ─> visit ended ─> answered
+ *     message checked ─> thread looked at ─> user opened ─> visit began ─> sent ─> visit ended ─> answered
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +17,7 @@
 
 #include "admin/inside.h"
 #include "base/log.h"
+#include "core/auth.h"
 #include "stanza/stanza.h"
 
 static const char operator_user[] = "operator";
@@ -88,6 +89,12 @@ static void sending_end(struct sending *sending)
     free(sending);
 }
 
+static void fail(struct sending *sending, enum err err)
+{
+    sending->err = err;
+    sending_end(sending);
+}
+
 /* --- the steps */
 
 /* Whether the user may be in the thread only for other sends that are under way. */
@@ -131,18 +138,13 @@ static void message_sent(void *ctx, enum err err, const struct append_result *re
 static void visit_began(void *ctx, enum err err, const struct thread_record *thread unused_arg)
 {
     struct sending *sending = ctx;
-    struct refusal refusal = {0};
     if (err) {
-        sending->err = err;
-        sending_end(sending);
+        fail(sending, err);
         return;
     }
-    err = hub_send(sending->admin->hub, &sending->fields, message_sent, sending, &refusal);
-    if (!err)
-        return;
-    sending->field = refusal.field;
-    sending->retry_s = refusal.retry_s;
-    end_visit(sending, err);
+    err = hub_send_checked(sending->admin->hub, &sending->fields, message_sent, sending);
+    if (err)
+        end_visit(sending, err);
 }
 
 static void sender_opened(void *ctx, enum err err, struct user *user)
@@ -153,10 +155,21 @@ static void sender_opened(void *ctx, enum err err, struct user *user)
         sending->guest = !hub_is_member(user, sending->fields.thread) || is_guest_already(sending);
     if (!err)
         err = hub_thread_visit(user, sending->fields.thread, visit_began, sending);
-    if (err) {
-        sending->err = err;
-        sending_end(sending);
-    }
+    if (err)
+        fail(sending, err);
+}
+
+static void got_thread(void *ctx, enum err err, const struct thread_record *thread)
+{
+    struct sending *sending = ctx;
+    struct hub *hub = sending->admin->hub;
+    struct span sender = sending->fields.sender;
+    if (!err)
+        err = hub_may_visit(hub, thread, sender);
+    if (!err)
+        err = hub_user_open(hub, sender, (struct span){0}, sender_opened, sending);
+    if (err)
+        fail(sending, err);
 }
 
 /* --- reading */
@@ -193,24 +206,32 @@ static void read_sending(struct sending *sending)
     read_field(sending, "text", true, &fields->text);
     read_field(sending, "user", false, &fields->sender);
     read_field(sending, "id", false, &id);
+    if (!user_valid(fields->sender))
+        refuse_field(sending, "user");
     if (thread.data && !admin_thread_named(thread, &fields->thread))
         refuse_field(sending, "thread");
     if (id.data && !id_parse(id, &fields->id))
         refuse_field(sending, "id");
 }
 
+/* Whether the message may be sent; the thread is not looked at. */
+static void check_message(struct sending *sending)
+{
+    struct refusal refusal = {0};
+    sending->err = hub_send_check(sending->admin->hub, &sending->fields, &refusal);
+    sending->field = refusal.field;
+    sending->retry_s = refusal.retry_s;
+}
+
 static void begin(struct sending *sending)
 {
     read_sending(sending);
-    if (!sending->err) {
-        enum err err =
-            hub_user_open(sending->admin->hub, sending->fields.sender, (struct span){0}, sender_opened, sending);
-        if (!err)
-            return;
-        sending->err = err;
-        sending->field = err == ERR_BAD_FIELD ? "user" : NULL;
-    }
-    sending_end(sending);
+    if (!sending->err)
+        check_message(sending);
+    if (sending->err)
+        sending_end(sending);
+    else
+        hub_thread_get(sending->admin->hub, sending->fields.thread, got_thread, sending);
 }
 
 void admin_send(void *ctx, struct request *req)

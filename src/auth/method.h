@@ -62,9 +62,6 @@ static inline bool option_set(const char *option)
     return option && *option;
 }
 
-/* 1 to USER_MAX bytes of printable UTF-8 without a space at either end. */
-bool user_valid(struct span user);
-
 /* Printable, at most NAME_MAX_BYTES; may be empty. */
 bool name_valid(struct span name);
 

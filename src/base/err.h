@@ -31,7 +31,7 @@
     ROW(ERR_BAD_METHOD, "bad_method", 405, "the method is not allowed here")                                           \
     ROW(ERR_TIMEOUT, "timeout", 408, "the request took too long to arrive")                                            \
     ROW(ERR_CONFLICT, "conflict", 409, "this id is already taken by another message")                                  \
-    ROW(ERR_TOO_LARGE, "too_large", 413, "the body is too large")                                                      \
+    ROW(ERR_TOO_LARGE, "too_large", 413, "this is too large")                                                          \
     ROW(ERR_URL_TOO_LONG, "url_too_long", 414, "the URL is too long")                                                  \
     ROW(ERR_BAD_TYPE, "bad_type", 415, "the body's content type is not supported")                                     \
     ROW(ERR_BAD_EXPECT, "bad_expect", 417, "the expectation cannot be met")                                            \

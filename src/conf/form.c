@@ -253,6 +253,11 @@ static bool is_something(struct span text)
     return text.len > 0;
 }
 
+static bool is_room(struct span text)
+{
+    return text.len > 0 && text.len <= FORM_ROOM_MAX;
+}
+
 const struct form form_listen = {
     is_listen,
     "ADDRESS:PORT, [V6]:PORT, unix:PATH or systemd:NAME",
@@ -283,3 +288,4 @@ const struct form form_url_path = {is_url_path, "a path such as /socket.io", "pa
 const struct form form_text = {is_something, "a text that is not empty", "texts that are not empty", false};
 const struct form form_path = {is_anything, "a path", "paths", false};
 const struct form form_claim = {is_something, "the name of a claim", "names of claims", false};
+const struct form form_room = {is_room, "a name of 1 to 128 bytes", "names of 1 to 128 bytes", false};

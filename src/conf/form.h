@@ -8,6 +8,8 @@
 
 #include "base/span.h"
 
+enum { FORM_ROOM_MAX = 128 };
+
 struct form {
     bool (*good)(struct span text);
     const char *one;  /* what it is, after "must be": `a path` */
@@ -25,6 +27,7 @@ extern const struct form form_url_path;     /* the absolute path of a URL withou
 extern const struct form form_text;         /* anything but empty */
 extern const struct form form_path;         /* anything, also empty */
 extern const struct form form_claim;        /* anything but empty */
+extern const struct form form_room;         /* 1 to FORM_ROOM_MAX bytes */
 
 /* What may stand in front of a `listen` address. */
 enum listen_layer { LISTEN_PROXY, LISTEN_TLS };

@@ -25,6 +25,7 @@ struct reader {
     size_t size;
     unsigned line;
     bool in_section;
+    bool in_refused; /* a section that is not told of */
 };
 
 /* What inih reads in place of a section that was refused: its lines must not go into the section before. */
@@ -85,12 +86,14 @@ static bool has_tail_comment(struct span line)
     return false;
 }
 
-static bool has_value(struct span line)
+/* What stands before the `=`; empty where there is nothing, or none. */
+static struct span name_of(struct span line)
 {
     size_t at = 0;
     while (at < line.len && line.data[at] != '=' && line.data[at] != ':')
         at++;
-    return at > 0 && at < line.len && line.data[at] == '=';
+    bool has_value = at < line.len && line.data[at] == '=';
+    return has_value ? trim((struct span){line.data, at}) : (struct span){0};
 }
 
 static bool is_whole_section(struct span line)
@@ -98,32 +101,43 @@ static bool is_whole_section(struct span line)
     return memchr(line.data, ']', line.len) == line.data + line.len - 1;
 }
 
-/* What is wrong with the line, or null. `line_max` is the longest line that inih takes whole. */
-static const char *line_fault(struct span line, size_t line_max)
+/* What is wrong with the line, or null. */
+static const char *line_fault(struct span line)
 {
     if (!utf8_printable(line))
         return "the line is not printable UTF-8";
     if (is_comment(line))
         return NULL;
-    if (line.len > line_max)
-        return "the line is too long (a list may be given in several lines)";
     if (has_tail_comment(line))
         return "a comment must stand on a line of its own";
     if (is_section(line))
         return is_whole_section(line) ? NULL : "a section must read [name]";
-    return has_value(line) ? NULL : "the line is neither [section], name = value nor a comment";
+    return name_of(line).len ? NULL : "the line is neither [section], name = value nor a comment";
+}
+
+/* Tells what is wrong with the line. `line_max` is the longest line that inih takes whole. */
+static bool is_good(struct reader *reader, struct span line, size_t line_max)
+{
+    const char *fault = line_fault(line);
+    if (fault)
+        reader->sink->error(reader->sink, reader->line, fault);
+    else if (line.len > line_max && !is_comment(line))
+        reader->sink->too_long(reader->sink, reader->line, reader->in_refused ? (struct span){0} : name_of(line));
+    else
+        return true;
+    return false;
 }
 
 /* The text that inih is to see for the line; tells what is wrong, and sections. */
 static struct span line_check(struct reader *reader, struct span line, size_t line_max)
 {
-    const char *fault = line_fault(line, line_max);
-    if (is_section(line))
+    bool good = is_good(reader, line, line_max);
+    if (is_section(line)) {
         reader->in_section = true;
-    if (fault) {
-        reader->sink->error(reader->sink, reader->line, fault);
-        return is_section(line) ? span_of(refused_section) : (struct span){0};
+        reader->in_refused = !good;
     }
+    if (!good)
+        return is_section(line) ? span_of(refused_section) : (struct span){0};
     if (is_comment(line))
         return (struct span){0};
     if (is_section(line))

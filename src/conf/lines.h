@@ -17,6 +17,9 @@ struct lines_sink {
     void (*section)(struct lines_sink *sink, unsigned line, struct span name);
     /* `section` is the last one that was told; its data is null before the first. */
     void (*value)(struct lines_sink *sink, unsigned line, struct span section, struct span name, struct span value);
+    /* A line that is longer than can be read, and what stands before its `=`; empty where there is none, or where the
+     * section was refused. */
+    void (*too_long)(struct lines_sink *sink, unsigned line, struct span name);
     /* A line that is none of these. `line` 0: the file as a whole. `sentence` is static. */
     void (*error)(struct lines_sink *sink, unsigned line, const char *sentence);
 };

@@ -25,6 +25,7 @@ _Static_assert(sizeof(enum log_level) == sizeof(unsigned), "enums are unsigned")
 
 #define AT_TEXT(name) name
 #define AT_LIST(name) name
+#define AT_LINES(name) name
 #define AT_DURATION(name) name##_ms
 #define AT_SIZE(name) name##_bytes
 #define AT_COUNT(name) name
@@ -67,17 +68,17 @@ const struct option_row *option_find(struct span section, struct span name)
     return NULL;
 }
 
-bool option_section_known(struct span section)
+const struct option_section *option_section_find(struct span name)
 {
     for (size_t i = 0; i < OPTION_SECTIONS; i++)
-        if (span_is(section, option_sections[i].name))
-            return true;
-    return false;
+        if (span_is(name, option_sections[i].name))
+            return &option_sections[i];
+    return NULL;
 }
 
 bool option_is_list(const struct option_row *option)
 {
-    return option->kind == OPTION_LIST || option->kind == OPTION_WORDS;
+    return option->kind == OPTION_LIST || option->kind == OPTION_LINES || option->kind == OPTION_WORDS;
 }
 
 /* Where the option's field is. */
@@ -122,13 +123,23 @@ static enum err list_add(struct conf_list *list, struct span item)
     return OK;
 }
 
+/* Takes the next item off the front of the text; false at the end. */
+static bool next_item(const struct option_row *option, struct span *text, struct span *ret_item)
+{
+    if (option->kind == OPTION_LIST)
+        return value_item(text, ret_item);
+    *ret_item = *text;
+    *text = (struct span){0};
+    return ret_item->len > 0;
+}
+
 static enum err set_list(const struct option_row *option, struct conf_list *list, struct span text,
                          struct span *ret_bad)
 {
     size_t before = list->count;
     enum err err = OK;
     struct span item;
-    while (!err && value_item(&text, &item)) {
+    while (!err && next_item(option, &text, &item)) {
         bool good = !option->form || option->form->good(item);
         err = good ? list_add(list, item) : ERR_BAD_FIELD;
     }
@@ -229,7 +240,8 @@ enum err option_set(const struct option_row *option, struct options *options, st
     *ret_bad = text;
     switch (option->kind) {
     case OPTION_TEXT: return set_text(option, field, text);
-    case OPTION_LIST: return set_list(option, field, text, ret_bad);
+    case OPTION_LIST:
+    case OPTION_LINES: return set_list(option, field, text, ret_bad);
     case OPTION_FLAG: return set_flag(field, text);
     case OPTION_WORD: return set_word(option, field, text);
     case OPTION_WORDS: return set_words(option, field, text, ret_bad);
@@ -249,7 +261,8 @@ void option_clear(const struct option_row *option, struct options *options)
         free(*(char **)field);
         *(char **)field = NULL;
         break;
-    case OPTION_LIST: list_cut(field, 0); break;
+    case OPTION_LIST:
+    case OPTION_LINES: list_cut(field, 0); break;
     case OPTION_DURATION: *(int64_t *)field = 0; break;
     case OPTION_SIZE: *(size_t *)field = 0; break;
     case OPTION_COUNT:
@@ -280,6 +293,7 @@ void option_describe(const struct option_row *option, struct buf *text)
     switch (option->kind) {
     case OPTION_TEXT: buf_add_text(text, option->form ? option->form->one : "text"); break;
     case OPTION_LIST: buf_printf(text, "a list of %s", option->form ? option->form->many : "texts"); break;
+    case OPTION_LINES: buf_printf(text, "%s, in one line or several", option->form ? option->form->one : "text"); break;
     case OPTION_FLAG: buf_add_text(text, "yes or no"); break;
     case OPTION_WORD: describe_words(option->words, text); break;
     case OPTION_WORDS:

@@ -10,6 +10,7 @@
 enum option_kind {
     OPTION_TEXT,
     OPTION_LIST,
+    OPTION_LINES,
     OPTION_DURATION,
     OPTION_SIZE,
     OPTION_COUNT,
@@ -63,11 +64,11 @@ enum option_section_at {
 extern const struct option_row option_rows[OPTION_ROWS];
 extern const struct option_section option_sections[OPTION_SECTIONS];
 
-/* Null: there is no such option. */
+/* Null: there is none such. */
 const struct option_row *option_find(struct span section, struct span name);
-bool option_section_known(struct span section);
+const struct option_section *option_section_find(struct span name);
 
-/* Whether the option may be repeated and grows: LIST and WORDS. */
+/* Whether the option may be repeated and grows: LIST, LINES and WORDS. */
 bool option_is_list(const struct option_row *option);
 
 /* Sets the field, which is zero or was set before, from text as written in a file; a list grows. ERR_BAD_FIELD:

@@ -16,7 +16,7 @@ enum source { SOURCE_DEFAULT, SOURCE_FILE, SOURCE_COMMAND };
 
 struct place {
     enum source source;
-    unsigned line; /* SOURCE_FILE; 0 is the file as a whole */
+    unsigned line; /* of the file; 0 is the file as a whole */
 };
 
 struct loader {
@@ -25,6 +25,7 @@ struct loader {
     const char *path;
     struct buf *errors;
     unsigned error_count;
+    const struct option_section *section; /* where the file is; null: before the first, or in one that is not known */
     struct place set[OPTION_ROWS];
     bool failed[OPTION_ROWS];
 };
@@ -53,15 +54,9 @@ void options_fini(struct options *options)
 static struct buf *error_begin(struct loader *loader, struct place place)
 {
     loader->error_count++;
-    switch (place.source) {
-    case SOURCE_FILE:
-        buf_add_text(loader->errors, loader->path);
-        if (place.line)
-            buf_printf(loader->errors, ":%u", place.line);
-        break;
-    case SOURCE_COMMAND: buf_add_text(loader->errors, "-o"); break;
-    case SOURCE_DEFAULT: buf_add_text(loader->errors, "default"); break;
-    }
+    buf_add_text(loader->errors, place.source == SOURCE_FILE ? loader->path : "-o");
+    if (place.line)
+        buf_printf(loader->errors, ":%u", place.line);
     buf_add_text(loader->errors, ": ");
     return loader->errors;
 }
@@ -134,7 +129,8 @@ static void set_option(struct loader *loader, struct place place, const struct o
 static void file_section(struct lines_sink *sink, unsigned line, struct span name)
 {
     struct loader *loader = container_of(sink, struct loader, sink);
-    if (option_section_known(name))
+    loader->section = option_section_find(name);
+    if (loader->section)
         return;
     struct buf *text = error_begin(loader, (struct place){SOURCE_FILE, line});
     buf_add_text(text, "there is no section [");
@@ -152,9 +148,23 @@ static void file_value(struct lines_sink *sink, unsigned line, struct span secti
         set_option(loader, place, option, value);
     else if (!section.data)
         error_add(loader, place, "the line stands before the first [section]");
-    else if (option_section_known(section))
+    else if (loader->section)
         error_add_unknown(loader, place, section, name);
     /* Of an unknown section one error is enough. */
+}
+
+static void file_too_long(struct lines_sink *sink, unsigned line, struct span name)
+{
+    struct loader *loader = container_of(sink, struct loader, sink);
+    struct span section = span_of(loader->section ? loader->section->name : NULL);
+    const struct option_row *option = option_find(section, name);
+    struct buf *text = error_begin(loader, (struct place){SOURCE_FILE, line});
+    buf_add_text(text, "the line is too long");
+    if (option && option_is_list(option))
+        buf_printf(text, " (%s.%s may be given in several lines)", option->section, option->name);
+    error_end(loader);
+    if (option)
+        loader->failed[option - option_rows] = true;
 }
 
 static void file_error(struct lines_sink *sink, unsigned line, const char *sentence)
@@ -197,11 +207,18 @@ static void load_override(struct loader *loader, struct span text)
         error_add_unknown(loader, place, section, name);
 }
 
+/* Where a broken rule is told: who did not set the culprit has set the other. */
+static struct place place_of(const struct loader *loader, const struct rule *rule)
+{
+    struct place place = loader->set[rule->culprit];
+    return place.source == SOURCE_DEFAULT ? loader->set[rule->other] : place;
+}
+
 static void check_rules(struct loader *loader)
 {
     for (const struct rule *rule = rule_rows; rule->broken; rule++) {
         if (!loader->failed[rule->culprit] && !loader->failed[rule->other] && rule->broken(loader->options))
-            error_add(loader, loader->set[rule->culprit], rule->sentence);
+            error_add(loader, place_of(loader, rule), rule->sentence);
     }
 }
 
@@ -209,7 +226,7 @@ unsigned options_load(struct options *options, const char *path, const char *con
                       struct buf *errors)
 {
     struct loader loader = {
-        .sink = {.section = file_section, .value = file_value, .error = file_error},
+        .sink = {.section = file_section, .value = file_value, .too_long = file_too_long, .error = file_error},
         .options = options,
         .path = path,
         .errors = errors,

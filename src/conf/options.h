@@ -35,6 +35,7 @@ struct conf_words {
 
 #define FIELD_TEXT(name, domain) char *name; /* owned, never null */
 #define FIELD_LIST(name, domain) struct conf_list name;
+#define FIELD_LINES(name, domain) struct conf_list name;
 #define FIELD_DURATION(name, domain) int64_t name##_ms;
 #define FIELD_SIZE(name, domain) size_t name##_bytes;
 #define FIELD_COUNT(name, domain) uint32_t name;

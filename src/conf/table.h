@@ -10,6 +10,7 @@
  *     KIND       field                      what is written
  *     TEXT       char *name                 text, never null
  *     LIST       struct conf_list name      texts separated by commas or spaces
+ *     LINES      struct conf_list name      texts, one each time it is given
  *     DURATION   int64_t name_ms            250ms 20s 5m 1h 30d, or 0
  *     SIZE       size_t name_bytes          512 64K 1M 4G
  *     COUNT      uint32_t name              digits
@@ -54,9 +55,10 @@ ROW(http, allow_origins, LIST, FORM(origin), "",
     "Empty: none but the gateway's own.")
 ROW(http, cache, DURATION, RANGE("0", "365d"), "5m",
     "How long browsers may keep the pages without asking again.")
-ROW(http, content_policy, TEXT, FORM(header_value), "strict",
-    "Content-Security-Policy of the pages; strict is the one that nereidd's own pages keep to: everything from the gateway only, "
-    "no inline scripts or styles, Trusted Types. Empty: none is sent.")
+ROW(http, content_policy, LINES, FORM(header_value), "strict",
+    "Content-Security-Policy of the pages. Each line has one directive or more of them; strict stands for those that nereidd's own "
+    "pages keep to: everything from the gateway only, no inline scripts or styles, Trusted Types. What is directed twice goes by "
+    "the first. Empty: none is sent.")
 END(http)
 
 SECTION(admin, "Health, metrics and nereidctl, for operators; and what services push")
@@ -202,7 +204,7 @@ ROW(messaging, authenticate_time, DURATION, RANGE("50ms", "1h"), "15s",
 END(messaging)
 
 SECTION(sockets, "The application Sockets, on the namespace /")
-ROW(sockets, room, TEXT, FORM(text), "lobby",
+ROW(sockets, room, TEXT, FORM(room), "lobby",
     "The room in which its users meet.")
 ROW(sockets, guests, WORD, CHOICE(conf_guests, CONF_GUESTS_WORDS), "demo",
     "Whether those without a login may register under a name of their choice: yes, no, or demo, which is yes while auth.methods has demo.")

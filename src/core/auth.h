@@ -9,6 +9,7 @@
 #ifndef CORE_AUTH_H
 #define CORE_AUTH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/attr.h"
@@ -29,7 +30,7 @@ struct credentials {
 };
 
 struct identity {
-    struct span user;   /* 1 to 128 bytes of printable UTF-8 */
+    struct span user;   /* see user_valid */
     struct span name;   /* display name, printable, at most 256 bytes; may be empty */
     int64_t expires_us; /* wall clock; 0: as long as it is asked for each time */
 };
@@ -39,6 +40,9 @@ struct identity {
 typedef void auth_done(void *ctx, enum err err, const struct identity *identity, unsigned retry_after_s);
 
 void auth_check(struct auth *auth, const struct credentials *credentials, auth_done *done, void *ctx);
+
+/* Whether somebody who logs in could be this user: 1 to 128 bytes of printable UTF-8 without a space at either end. */
+bool user_valid(struct span user) must_check;
 
 /* The value for a WWW-Authenticate header, or null where a browser should not be asked; lives as long as `auth`. */
 const char *auth_challenge(const struct auth *auth);

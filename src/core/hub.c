@@ -433,6 +433,14 @@ static void message_announced(struct store_sink *sink, struct message *message)
     event_unref(event);
 }
 
+void hub_thread_get(struct hub *hub, struct id thread, store_thread_done *done, void *ctx)
+{
+    if (hub_closed(hub))
+        done(ctx, hub_closed(hub), NULL);
+    else
+        hub->store->ops->thread_get(hub->store, thread, done, ctx);
+}
+
 void hub_threads(struct hub *hub, struct span user, store_threads_done *done, void *ctx)
 {
     if (hub_closed(hub))

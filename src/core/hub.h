@@ -268,6 +268,10 @@ enum err hub_room_visit(struct user *actor, struct span room, store_thread_done 
  * such, or it is others' and no room; ERR_FORBIDDEN and ERR_TOO_MANY_MEMBERS as above. */
 enum err hub_thread_visit(struct user *actor, struct id thread, store_thread_done *done, void *ctx) must_check;
 
+/* Whether somebody, known or not, could visit the thread as it is. Errors as `done` of hub_thread_visit reports them,
+ * counted as there. */
+enum err hub_may_visit(const struct hub *hub, const struct thread_record *thread, struct span user) must_check;
+
 /* A visit is over; for `stays` see store_ops.visit_end. The user need not be in memory. `done` may report
  * ERR_NO_THREAD: they are no member any more. */
 enum err hub_visit_end(struct hub *hub, struct id thread, struct span user, bool stays, store_thread_done *done,
@@ -302,6 +306,9 @@ bool hub_is_direct(const struct hub *hub, struct id thread);
 
 /* The thread that is, or would be, the room of this name. */
 struct id hub_room_id(struct span room);
+
+/* A thread as it is; see store_ops. */
+void hub_thread_get(struct hub *hub, struct id thread, store_thread_done *done, void *ctx);
 
 /* The user's threads with their last messages; see store_ops. */
 void hub_threads(struct hub *hub, struct span user, store_threads_done *done, void *ctx);

@@ -407,7 +407,21 @@ static bool record_has(const struct thread_record *thread, struct span user)
     return false;
 }
 
-/* A room is entered by its name, also by its members, for visits are counted. Whether it is open, the store says. */
+enum err hub_may_visit(const struct hub *hub, const struct thread_record *thread, struct span user)
+{
+    if (record_has(thread, user))
+        return OK;
+    if (!thread->room.data)
+        return ERR_NO_THREAD;
+    if (!hub->options.rooms_open)
+        return ERR_FORBIDDEN;
+    if (thread->member_count < hub->options.members_max)
+        return OK;
+    metric_add(METRIC_LIMIT_MEMBERS, 1);
+    return ERR_TOO_MANY_MEMBERS;
+}
+
+/* A room is entered by its name, also by its members, for visits are counted. */
 static enum err enter_room(const struct entering *entering, struct span room)
 {
     const struct hub *hub = entering->actor->hub;
@@ -421,11 +435,11 @@ static enum err enter_room(const struct entering *entering, struct span room)
 static void got_entered(void *ctx, enum err err, const struct thread_record *thread)
 {
     struct entering *entering = ctx;
+    if (!err)
+        err = hub_may_visit(entering->actor->hub, thread, user_id(entering->actor));
     bool is_room = !err && thread->room.data;
     if (is_room)
         err = enter_room(entering, thread->room);
-    else if (!err && !record_has(thread, user_id(entering->actor)))
-        err = ERR_NO_THREAD;
     if (err || !is_room)
         entering->done(entering->ctx, err, err ? NULL : thread);
     hub_user_close(entering->actor);

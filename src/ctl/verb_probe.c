@@ -112,7 +112,9 @@ static int tell_json(const struct examination *exam, const struct case_notes *no
     add_text(&out, "server", notes->server);
     add_text(&out, "via", notes->via);
     add_text(&out, "coding", notes->coding);
+    add_text(&out, "location", notes->location);
     add_text(&out, "fault", notes->fault);
+    add_text(&out, "message", notes->said);
     buf_printf(&out, ",\"runs\":[%.*s]}\n", (int)exam->runs.len, exam->runs.data ? exam->runs.data : "");
     int status = buf_failed(&out) ? verb_no_memory() : verb_json(buf_span(&out));
     buf_fini(&out);

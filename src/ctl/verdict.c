@@ -160,6 +160,10 @@ bool diagnosis_next(const struct diagnosis *diagnosis, struct plan *ret_plan)
 
 void diagnosis_take(struct diagnosis *diagnosis, const struct run *run)
 {
+    if (diagnosis->step != STEP_SMALL && run->status >= 400) {
+        diagnosis->step = STEP_DONE;
+        return;
+    }
     struct finding before = diagnosis->finding, finding = run_judge(run, &diagnosis->base_us);
     bool passes = finding.verdict == VERDICT_PASSES;
     if (passes && before.verdict == VERDICT_HELD_UNTIL_END)

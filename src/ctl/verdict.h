@@ -12,7 +12,8 @@
  *     SMALL ──> held_bytes ──> AGAIN (it may have been chance)      passes ──> WATCH, for cuts
  *         └───> held_until_end ──> KILO ──> held_until_end ──> LARGE: buffers of any usual size fill before the end
  *
- * Where small marks are held until the end and larger ones pass, each of these fills the buffer: held_bytes.
+ * Where small marks are held until the end and larger ones pass, each of these fills the buffer: held_bytes. A run that is
+ * refused says nothing: it is what was found before.
  */
 #ifndef CTL_VERDICT_H
 #define CTL_VERDICT_H

@@ -114,7 +114,7 @@ static void list_move(struct conn *conn, enum conn_list to)
     struct conn **lists = conn->conns->lists;
     DL_DELETE(lists[conn->listed], conn);
     DL_APPEND(lists[to], conn);
-    conn->listed = to;
+    conn->listed = (uint8_t)to;
 }
 
 static void mark_dirty(struct conn *conn)

@@ -59,7 +59,7 @@ static void write_words(struct buf *text, const struct option_row *row, const st
 static void write_list(struct buf *text, const struct conf_list *list)
 {
     for (size_t i = 0; i < list->count; i++)
-        buf_printf(text, ",%s", list->items[i]);
+        buf_printf(text, "%s%s", i ? "," : "", list->items[i]);
 }
 
 /* The option as an argument of -o. */
@@ -69,7 +69,8 @@ static void write_option(struct buf *text, const struct option_row *row, const s
     buf_printf(text, "%s.%s=", row->section, row->name);
     switch (row->kind) {
     case OPTION_TEXT: buf_add_text(text, *(char *const *)field); break;
-    case OPTION_LIST: write_list(text, field); break;
+    case OPTION_LIST:
+    case OPTION_LINES: write_list(text, field); break;
     case OPTION_DURATION: buf_printf(text, "%lldms", (long long)*(const int64_t *)field); break;
     case OPTION_SIZE: buf_printf(text, "%zu", *(const size_t *)field); break;
     case OPTION_COUNT:

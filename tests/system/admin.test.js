@@ -345,8 +345,8 @@ describe('what nereidctl reads', { concurrency: 4 }, () => {
 });
 
 const stores = {
-  SQLite: (t) => startGateway(t),
-  Redis: async (t) => startNode(t, await startRedis(t)),
+  SQLite: (t, options) => startGateway(t, options),
+  Redis: async (t, options) => startNode(t, await startRedis(t), options),
 };
 
 describe('sending by the admin listener', { concurrency: 4 }, () => {
@@ -378,6 +378,10 @@ describe('sending by the admin listener', { concurrency: 4 }, () => {
       [{ thread: 'lobby', text: { a: 1 } }, 400, 'bad_field', /^text: /],
       [{ thread: 'lobby', text: 'x', id: 'y' }, 400, 'bad_field', /^id: /],
       [{ thread: 'lobby', text: 'x', user: 'a\u0007' }, 400, 'bad_field', /^user: /],
+      [{ thread: 'lobby', text: 'x', user: ' a' }, 400, 'bad_field', /^user: /],
+      [{ thread: 'lobby', text: 'x', user: 'a ' }, 400, 'bad_field', /^user: /],
+      [{ thread: 'lobby', text: 'x', user: 'a'.repeat(129) }, 400, 'bad_field', /^user: /],
+      [{ thread: 'lobby', text: 'x'.repeat(33_000) }, 413, 'too_large', /^text: this is too large$/],
       [{ thread: 'lobby', text: 'x' }, 404, 'no_thread', /no such thread/],
     ];
     for (const [fields, status, error, message] of rows) {
@@ -386,6 +390,26 @@ describe('sending by the admin listener', { concurrency: 4 }, () => {
       assert.match(answer.body.message, message);
     }
   });
+
+  for (const [store, start] of Object.entries(stores))
+    test(`leaves nobody behind when it is refused, on ${store}`, async (t) => {
+      const gateway = await start(t, { 'rooms.open': 'no', 'limits.text': 10, 'limits.send_rate': 1 });
+      const [alice] = await gateway.people('alice', 'bob');
+      await alice.room('lobby');
+      const rows = [
+        [{ thread: 'nope', text: 'x' }, 'no_thread'],
+        [{ thread: await alice.thread('bob'), text: 'x' }, 'no_thread'],
+        [{ thread: 'lobby', text: 'x' }, 'forbidden'],
+        [{ thread: 'lobby', text: 'x'.repeat(11) }, 'too_large'],
+        [{ thread: 'lobby', text: 'x', user: 'ghost 0' }, 'too_many'],
+      ];
+      for (const [i, [fields, error]] of rows.entries())
+        assert.equal((await post(gateway, { user: `ghost ${i}`, ...fields })).body.error, error);
+      assert.deepEqual(
+        (await alice.friends()).map(({ id }) => id),
+        ['bob'],
+      );
+    });
 
   for (const [store, start] of Object.entries(stores))
     test(`many at once all arrive, and nobody is left behind, on ${store}`, async (t) => {

@@ -9,9 +9,10 @@ import net from 'node:net';
 import { describe, test } from 'node:test';
 
 import { makeDaemon, programOf, startNginx } from './lib/daemon.js';
-import { startGateway } from './lib/gateway.js';
+import { makeFolder, startGateway } from './lib/gateway.js';
 import { noHop, startHop } from './lib/hops.js';
 import { runCtl } from './lib/nereidctl.js';
+import { RawSocket } from './lib/raw.js';
 import { Authority } from './lib/tls.js';
 
 const PASSES = 0;
@@ -263,14 +264,16 @@ describe('nereidctl probe goes where users go', { concurrency: 4 }, () => {
     const gateway = await startGateway(t, options);
     const url = `https://localhost:${gateway.address().split(':').pop()}`;
     const args = ['--cacert', authority.file, '--seconds', '1'];
-    assert.equal((await json(...args, url)).verdict, 'passes');
+    await patiently(async () => assert.equal((await json(...args, url)).verdict, 'passes'));
     const untrusting = await probe(url);
     assert.equal(untrusting.code, EX_UNAVAILABLE);
     assert.match(untrusting.stdout, /^The probe was not answered: .*certificate/);
     if (noHop('tinyproxy')) return;
     const { proxy } = await startHop(t, 'tinyproxy', gateway);
-    const found = await json('-x', proxy, ...args, url);
-    assert.deepEqual([found.verdict, found.via], ['passes', ''], 'a tunnel adds nothing');
+    await patiently(async () => {
+      const found = await json('-x', proxy, ...args, url);
+      assert.deepEqual([found.verdict, found.via], ['passes', ''], 'a tunnel adds nothing');
+    });
   });
 
   test('through the proxy of the environment, or the one that is named', { skip: noHop('tinyproxy') }, async (t) => {
@@ -282,6 +285,18 @@ describe('nereidctl probe goes where users go', { concurrency: 4 }, () => {
     assert.equal(await via(gateway.url, { http_proxy: proxy, no_proxy: '127.0.0.1' }), false);
     assert.equal(await via('-x', proxy, gateway.url, { no_proxy: '*' }), true);
     assert.equal(await via('-x', '', gateway.url, { http_proxy: proxy }), false);
+  });
+});
+
+describe('the probe', () => {
+  test('ends for who does not read, and says so', async (t) => {
+    const folder = await makeFolder(t);
+    const gateway = await startGateway(t, { 'http.listen': `unix:${folder}/http` }); // which holds little by itself
+    const lazy = await RawSocket.connect(gateway, `unix:${folder}/http`, { reading: false });
+    lazy.send(['GET /nereid-chat/probe?marks=100&gap=0&pad=65536 HTTP/1.1', 'Host: localhost']);
+    await gateway.logged(/info "probe ended: slow reader" address=\S* queued_bytes=\d+/);
+    assert.equal(await gateway.limitHits('queue'), 1);
+    lazy.close();
   });
 });
 
@@ -302,6 +317,8 @@ describe('nereidctl probe says why there is no answer', { concurrency: 4 }, () =
       assert.match(stdout, new RegExp(`^The probe was not answered: HTTP status ${status}\\.\\n`));
       assert.match(stdout, pattern);
       assert.equal(ended, code);
+      const found = await json(server.url);
+      assert.deepEqual([found.location, found.message], [headers.Location?.replace('\x7f', '\\x7f') ?? '', '']);
     });
   }
 
@@ -350,9 +367,17 @@ describe('nereidctl probe says why there is no answer', { concurrency: 4 }, () =
 
   test('a gateway that was asked too often', async (t) => {
     const gateway = await startGateway(t, { 'limits.probe_rate': 1 });
-    const { code, verdict, status } = await json('--seconds', '1', gateway.url);
+    const found = await json('--seconds', '1', gateway.url);
+    assert.deepEqual(
+      found.runs.map(({ status }) => status),
+      [200, 429],
+    );
+    assert.notEqual(found.verdict, 'unreachable', 'the first run counts');
+    assert.notEqual(found.code, EX_UNAVAILABLE);
+    const { code, verdict, status, message } = await json(gateway.url);
     assert.deepEqual([code, verdict, status], [EX_UNAVAILABLE, 'unreachable', 429]);
     const { stdout } = await probe(gateway.url);
-    assert.match(stdout, /limits\.probe_rate.*\n\nnereidd: [^\n]+\n$/s);
+    assert.match(stdout, /limits\.probe_rate/);
+    assert.ok(message && stdout.endsWith(`\n\nnereidd: ${message}\n`), stdout);
   });
 });

@@ -90,7 +90,7 @@ describe('pages', { concurrency: 4 }, () => {
   });
 
   test('bring a policy that lets them load from here only, or one of the operator', async (t) => {
-    const { gateway } = await startWithPages(t);
+    const { gateway, www } = await startWithPages(t);
     const { headers } = await fetch(`${gateway.url}/`);
     const policy = headers.get('content-security-policy');
     assert.match(policy, /default-src 'none'; script-src 'self'; .*require-trusted-types-for 'script'/);
@@ -99,6 +99,13 @@ describe('pages', { concurrency: 4 }, () => {
     const own = "default-src 'self'; style-src 'unsafe-inline'";
     const other = await startWithPages(t, { 'http.content_policy': own });
     assert.equal((await fetch(`${other.gateway.url}/`)).headers.get('content-security-policy'), own);
+    const file = path.join(www, '..', 'nereidd.conf');
+    const lines = ['[http]', "content_policy = img-src 'self'; media-src 'none'", 'content_policy = strict', ''];
+    await fs.writeFile(file, lines.join('\n'));
+    const wrapper = ['sh', '-c', `exec "$@" -c ${file}`, 'sh'];
+    const added = await startGateway(t, { 'http.www': www }, { wrapper });
+    const both = (await fetch(`${added.url}/`)).headers.get('content-security-policy');
+    assert.equal(both, `img-src 'self'; media-src 'none'; ${policy}`);
     const none = await startWithPages(t, { 'http.content_policy': '' });
     assert.equal((await fetch(`${none.gateway.url}/`)).headers.get('content-security-policy'), null);
   });

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
-// Sockets that a service manager has opened and passes (sd_listen_fds(3)): nereidd serves on them as they are.
+// The unit for systemd, and sockets that a service manager has opened and passes (sd_listen_fds(3)): nereidd serves on
+// them as they are.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import fs from 'node:fs/promises';
 import net from 'node:net';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 
-import { makeFolder, optionArguments, program } from './lib/gateway.js';
+import { makeFolder, optionArguments, program, runProgram } from './lib/gateway.js';
 import { waitFor, within } from './lib/wait.js';
 
 // The manager names the process that its sockets are for, which only that process itself knows in time.
@@ -44,6 +46,41 @@ async function startWith(t, sockets, options) {
     },
   };
 }
+
+describe('the unit', () => {
+  const file = new URL('../../contrib/systemd/nereidd.service.in', import.meta.url);
+
+  test('starts nereidd in a way that ends for good where the options are wrong', async (t) => {
+    const unit = await fs.readFile(file, 'utf8');
+    const folder = await makeFolder(t);
+    const [never] = unit.match(/(?<=^RestartPreventExitStatus=)\d+$/m);
+    assert.doesNotMatch(unit, /^ExecStartPre=/m, 'of which the status does not count');
+    const [, command] = /^ExecStart=@sbindir@\/nereidd (.*)$/m.exec(unit);
+    const args = command.replaceAll('@sysconfdir@', folder).split(' ');
+    await fs.mkdir(path.join(folder, 'nereidd'));
+    const start = async (...lines) => {
+      const common = ['[http]', 'listen = 127.0.0.1:0', '[store]', `url = sqlite:${folder}/none/chat.db`];
+      await fs.writeFile(path.join(folder, 'nereidd/nereidd.conf'), [...common, ...lines, ''].join('\n'));
+      const { code, stderr } = await runProgram(args);
+      return { code: `${code}`, stderr };
+    };
+    const bad = [
+      [['[limits]', 'body = lots'], /limits\.body/],
+      [['[auth]', 'methods = basic', 'users = /none/users'], /\/none\/users/],
+      [['[tls]', 'certificate = /none/cert', 'key = /none/key'], /\/none\/cert/],
+    ];
+    for (const [lines, pattern] of bad) {
+      const { code, stderr } = await start(...lines);
+      assert.equal(code, never, stderr);
+      assert.match(stderr, pattern);
+    }
+    const { stderr } = await start(...bad[1][0], ...bad[2][0]);
+    for (const [, pattern] of bad.slice(1)) assert.match(stderr, pattern, 'everything at once');
+    const later = await start();
+    assert.equal(later.code, '1', 'the folder may be there the next time');
+    assert.match(later.stderr, /none\/chat\.db/);
+  });
+});
 
 describe('sockets from systemd', () => {
   test('are served, each by its name', async (t) => {

@@ -290,6 +290,20 @@ static void lists_are_separated_by_commas_spaces_or_both(void **state)
     assert_list(&options.http.allow_origins, "https://a.example|https://b.example|http://c.example:8000");
 }
 
+static void lines_are_items_as_they_stand(void **state)
+{
+    (void)state;
+    load(SPAN_LITERAL("[http]\ncontent_policy = img-src https://a.example, data:; b\ncontent_policy =\n"
+                      "content_policy = strict\n"),
+         NULL, "");
+    assert_list(&options.http.content_policy, "img-src https://a.example, data:; b|strict");
+    assert_int_equal(load_one("http.content_policy="), 0);
+    assert_list(&options.http.content_policy, "");
+    assert_int_equal(load_one("http.content_policy=\xc3\xa4"), 1);
+    assert_string_equal(told(), "-o: http.content_policy must be the value of a header, in ASCII, in one line or "
+                                "several, not \"\xc3\xa4\"\n");
+}
+
 static void text_may_hold_anything_printable(void **state)
 {
     (void)state;
@@ -477,6 +491,18 @@ static void header_values(void **state)
     assert_form(&form_header_value, cases, array_len(cases));
 }
 
+static void rooms(void **state)
+{
+    (void)state;
+    char longest[FORM_ROOM_MAX + 2];
+    memset(longest, 'x', sizeof(longest));
+    assert_true(form_room.good(SPAN_LITERAL("a room")));
+    assert_true(form_room.good((struct span){longest, FORM_ROOM_MAX}));
+    assert_false(form_room.good((struct span){longest, FORM_ROOM_MAX + 1}));
+    assert_false(form_room.good(SPAN_LITERAL("")));
+    assert_int_equal(load_one("sockets.room="), 1);
+}
+
 static void store_urls(void **state)
 {
     (void)state;
@@ -600,10 +626,27 @@ static void a_line_that_is_too_long_is_refused_and_the_longest_is_whole(void **s
     char value[256];
     memset(value, 'x', sizeof(value));
     (void)snprintf(text, sizeof(text), "[auth]\nusers=%.192s\njwt_issuer=%.188s\n[log]\nlevel=warn\n", value, value);
-    load_file(text, "conf:3: the line is too long (a list may be given in several lines)\n");
+    load_file(text, "conf:3: the line is too long\n");
     assert_int_equal(strlen(options.auth.users), 192);
     assert_string_equal(options.auth.jwt_issuer, "");
     assert_int_equal(options.log.level, LOG_WARN);
+}
+
+static void what_may_be_given_in_several_lines_is_told_so(void **state)
+{
+    (void)state;
+    char text[2048];
+    char value[256];
+    memset(value, 'x', sizeof(value));
+    (void)snprintf(text, sizeof(text),
+                   "[auth]\nmethods=basic\nusers=%.200s\n[http]\ncontent_policy=%.200s\nallow_origins=%.200s\n"
+                   "[%.200s]\nlisten=%.200s\n",
+                   value, value, value, value, value);
+    load_file(text, "conf:3: the line is too long\n"
+                    "conf:5: the line is too long (http.content_policy may be given in several lines)\n"
+                    "conf:6: the line is too long (http.allow_origins may be given in several lines)\n"
+                    "conf:7: the line is too long\n"
+                    "conf:8: the line is too long\n");
 }
 
 /* inih would take it for more of the value before. */
@@ -748,6 +791,16 @@ static void a_rule_is_silent_where_a_value_is_bad_already(void **state)
                    "auth.methods=header", "auth.trusted=x");
 }
 
+static void a_broken_rule_is_told_where_something_was_set(void **state)
+{
+    (void)state;
+    load_overrides("-o: store.lease_renewal must be at most half of store.lease\n", "store.lease=3s");
+    (void)end(NULL);
+    (void)start(NULL);
+    load_file("[tls]\ncertificate = x\n",
+              "conf:2: tls.key must name as many files as tls.certificate, in the same order\n");
+}
+
 /* --- the table and what is made of it --- */
 
 static void every_row_is_whole(void **state)
@@ -759,7 +812,7 @@ static void every_row_is_whole(void **state)
         struct buf text = BUF_INIT;
         struct span bad;
         assert_ptr_equal(option_find(span_of(row->section), span_of(row->name)), row);
-        assert_true(option_section_known(span_of(row->section)));
+        assert_non_null(option_section_find(span_of(row->section)));
         assert_int_equal(row->help[help - 1], '.');
         assert_null(strpbrk(row->help, "\"\\\n"));
         option_describe(row, &text);
@@ -1003,6 +1056,7 @@ int main(void)
         conf_test(words_are_those_of_their_choice),
         conf_test(methods_keep_their_order_and_come_once),
         conf_test(lists_are_separated_by_commas_spaces_or_both),
+        conf_test(lines_are_items_as_they_stand),
         conf_test(text_may_hold_anything_printable),
         conf_test(listen_addresses),
         conf_test(what_stands_in_front_of_an_address),
@@ -1012,6 +1066,7 @@ int main(void)
         conf_test(networks),
         conf_test(header_names),
         conf_test(header_values),
+        conf_test(rooms),
         conf_test(store_urls),
         conf_test(a_file_has_sections_comments_and_spaces),
         conf_test(a_value_may_hold_the_marks_of_the_file),
@@ -1020,6 +1075,7 @@ int main(void)
         conf_test(an_error_says_what_would_be_good),
         conf_test(bytes_that_are_not_printable_are_refused_and_not_shown),
         conf_test(a_line_that_is_too_long_is_refused_and_the_longest_is_whole),
+        conf_test(what_may_be_given_in_several_lines_is_told_so),
         conf_test(an_indented_line_is_a_line_of_its_own),
         conf_test(a_file_that_cannot_be_read_is_an_error),
         conf_test(the_command_line_goes_before_the_file),
@@ -1034,6 +1090,7 @@ int main(void)
         conf_test(encryption_needs_a_certificate_with_its_key),
         conf_test(proxies_must_be_named),
         conf_test(a_rule_is_silent_where_a_value_is_bad_already),
+        conf_test(a_broken_rule_is_told_where_something_was_set),
         conf_test(every_row_is_whole),
         conf_test(the_example_is_a_file_of_defaults),
         conf_test(help_names_every_option_in_80_columns),

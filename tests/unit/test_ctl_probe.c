@@ -159,6 +159,32 @@ static void one_hitch_is_no_verdict(void **state)
     assert_int_equal(outcome.runs, 3);
 }
 
+static void a_run_that_is_refused_changes_nothing(void **state)
+{
+    (void)state;
+    static const struct made_hop refused = {.status = 429};
+    static const struct {
+        struct made_hop first;
+        enum verdict verdict;
+        int64_t bytes, ms;
+    } cases[] = {
+        {{0}, VERDICT_PASSES, 0, 0},
+        {{.late_ms = 206}, VERDICT_PASSES, 0, 206},
+        {{.holds = 256}, VERDICT_HELD_BYTES, 276, 0},
+        {{.holds = -1}, VERDICT_HELD_UNTIL_END, 345, 0},
+    };
+    for (size_t i = 0; i < array_len(cases); i++) {
+        struct outcome outcome = diagnosed(&cases[i].first, &refused, 5);
+        assert_int_equal(outcome.finding.verdict, cases[i].verdict);
+        assert_int_equal(outcome.finding.bytes, cases[i].bytes);
+        assert_int_equal(outcome.finding.ms, cases[i].ms);
+        assert_int_equal(outcome.runs, 2);
+    }
+    struct outcome alone = diagnosed(&refused, NULL, 5);
+    assert_int_equal(alone.finding.verdict, VERDICT_UNREACHABLE);
+    assert_int_equal(alone.runs, 1);
+}
+
 /* Runs come over new connections; one may take longer to be made than another. */
 static void a_way_that_gets_longer_or_shorter_changes_nothing(void **state)
 {
@@ -296,6 +322,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_hop_has_its_verdict),
         cmocka_unit_test(one_hitch_is_no_verdict),
+        cmocka_unit_test(a_run_that_is_refused_changes_nothing),
         cmocka_unit_test(a_way_that_gets_longer_or_shorter_changes_nothing),
         cmocka_unit_test(what_falls_silent_is_cut_where_it_fell_silent),
         cmocka_unit_test(a_watch_is_as_silent_as_heartbeats_and_no_longer_than_asked),

@@ -10,6 +10,7 @@
 #include <utlist.h>
 
 #include "adapters/nereid/adapter.h"
+#include "base/log.h"
 #include "base/time.h"
 
 enum { MARKS_DEFAULT = 5, MARKS_MAX = 100, GAP_DEFAULT_MS = 200, GAP_MAX_MS = 20000, PAD_MAX = 65536 };
@@ -49,11 +50,22 @@ static enum err send_mark(struct probe *probe)
     return err;
 }
 
+static void note_slow_reader(const struct probe *probe)
+{
+    const struct conn *conn = &probe->stream.conn;
+    metric_add(METRIC_LIMIT_QUEUE, 1);
+    log_event(LOG_INFO, "probe ended: slow reader", log_span("address", conn_address(conn)),
+              log_int("queued_bytes", conn_queued(conn)));
+}
+
 static void mark_due(struct timer *timer)
 {
     struct probe *probe = container_of(timer, struct probe, timer);
     struct loop *loop = probe->nereid->loop;
-    if (send_mark(probe) != OK || probe->mark == probe->marks)
+    enum err err = send_mark(probe);
+    if (err == ERR_SLOW_READER)
+        note_slow_reader(probe);
+    if (err || probe->mark == probe->marks)
         stream_end(&probe->stream, NULL);
     else
         timer_set(loop_timers(loop), timer, loop_now_ms(loop) + probe->gap_ms);
