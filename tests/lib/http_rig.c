@@ -210,7 +210,7 @@ bool rig_until(struct http_rig *rig, bool (*is_so)(void *ctx), void *ctx)
 void rig_pass(struct http_rig *rig, int64_t pass_ms)
 {
     int64_t until_ms = now_ms() + pass_ms;
-    while (now_ms() < until_ms)
+    for (int turns = 0; turns < RIG_PASS_TURNS || now_ms() < until_ms; turns++)
         rig_turn(rig);
 }
 

@@ -17,7 +17,7 @@
 #include "io/loop.h"
 #include "io/peer.h"
 
-enum { RIG_PATIENCE_MS = 5000, RIG_CLIENTS_MAX = 640 };
+enum { RIG_PATIENCE_MS = 5000, RIG_PASS_TURNS = 10, RIG_CLIENTS_MAX = 640 };
 
 struct rig_client {
     int fd;     /* -1 once closed */
@@ -69,7 +69,7 @@ bool rig_until(struct http_rig *rig, bool (*is_so)(void *ctx), void *ctx);
 bool rig_until_text(struct http_rig *rig, struct rig_client *client, const char *text);
 bool rig_until_eof(struct http_rig *rig, struct rig_client *client);
 
-/* Turns for that long: for what must not happen. */
+/* Turns for that long, and a few times at least even where the machine stood still: for what must not happen. */
 void rig_pass(struct http_rig *rig, int64_t pass_ms);
 
 /* Sends `request` on a new connection, and all that came until the server closed it or a whole answer was there. */

@@ -9,6 +9,8 @@
 
 #include "base/metric.h"
 
+enum { PASS_TURNS = 10 };
+
 /* --- the paper */
 
 static struct paper *paper_of(const struct client *client)
@@ -191,6 +193,6 @@ void socketio_rig_turn(struct socketio_rig *rig)
 void socketio_rig_pass(struct socketio_rig *rig, int64_t pass_ms)
 {
     int64_t end_ms = loop_now_ms(rig->loop) + pass_ms;
-    while (loop_now_ms(rig->loop) <= end_ms)
+    for (int turns = 0; turns < PASS_TURNS || loop_now_ms(rig->loop) <= end_ms; turns++)
         loop_turn(rig->loop, 1);
 }

@@ -48,7 +48,7 @@ void socketio_rig_close(struct socketio_rig *rig);
 /* The end of a turn. */
 void socketio_rig_turn(struct socketio_rig *rig);
 
-/* Turns until that much time has passed. */
+/* Turns until that much time has passed, and a few times at least even where the machine stood still. */
 void socketio_rig_pass(struct socketio_rig *rig, int64_t pass_ms);
 
 /* A connection of `user`, who may be empty. */

@@ -302,18 +302,18 @@ describe('jwt', { concurrency: 4 }, () => {
   }
 
   test('claims are looked at', async (t) => {
-    const options = { 'auth.jwt_audience': 'chat', 'auth.jwt_issuer': 'https://id.example', 'auth.jwt_skew': '5s' };
+    const options = { 'auth.jwt_audience': 'chat', 'auth.jwt_issuer': 'https://id.example', 'auth.jwt_skew': '1m' };
     const { key, status } = await startWithKey(t, 'HS256', options);
     const good = { aud: 'chat', iss: 'https://id.example' };
     const sign = (more) => signToken('HS256', key.signing, claims({ ...good, ...more }));
     const refused = {
       'no exp': { exp: undefined },
-      'exp in the past': { exp: now() - 60 },
+      'exp in the past': { exp: now() - 600 },
       'exp as a text': { exp: `${now() + 600}` },
       'exp with a fraction': { exp: now() + 600.5 },
       'negative exp': { exp: -1 },
       'exp of 2^63': { exp: 9223372036854775807n.toString() },
-      'nbf in the future': { nbf: now() + 60 },
+      'nbf in the future': { nbf: now() + 600 },
       'another audience': { aud: 'mail' },
       'other audiences': { aud: ['mail', 'news'] },
       'no audience': { aud: undefined },
@@ -325,7 +325,7 @@ describe('jwt', { concurrency: 4 }, () => {
       'a sub that is no user': { sub: 'a\nb' },
     };
     for (const [what, more] of Object.entries(refused)) assert.equal(await status(sign(more)), 401, what);
-    for (const more of [{}, { aud: ['mail', 'chat'] }, { exp: now() - 2 }, { nbf: now() + 2 }])
+    for (const more of [{}, { aud: ['mail', 'chat'] }, { exp: now() - 20 }, { nbf: now() + 20 }])
       assert.equal(await status(sign(more)), 200);
   });
 

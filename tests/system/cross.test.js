@@ -9,13 +9,12 @@ import { Issuer, startWithIssuer } from './lib/issuer.js';
 import { meet, startNodes } from './lib/nodes.js';
 import { randomOf } from './lib/random.js';
 import { startRedis } from './lib/redis.js';
-import { SWIFT_MS, TONGUES } from './lib/tongues.js';
+import { TONGUES } from './lib/tongues.js';
 import { waitFor } from './lib/wait.js';
 
 const ROOM = 'hall';
 const OPTIONS = { 'sockets.room': ROOM };
-const GRACE_MS = 1000;
-const GRACE = { 'presence.grace': `${GRACE_MS}ms`, 'talker.idle_grace': `${GRACE_MS}ms` };
+const GRACE = { 'presence.grace': '1s', 'talker.idle_grace': '1s' };
 const tongues = Object.keys(TONGUES);
 
 // One client by each of these tongues, with one token; at the gateways by turns.
@@ -26,10 +25,10 @@ async function joinAll(people, token, names = tongues) {
   return clients;
 }
 
-// All of them are over, and soon; answers after how many milliseconds.
-async function allEnd(clients, ms = SWIFT_MS) {
+// All of them are over; answers after how many milliseconds.
+async function allEnd(clients) {
   const start = performance.now();
-  await Promise.all(clients.map((client) => client.isOver(ms)));
+  await Promise.all(clients.map((client) => client.isOver()));
   return performance.now() - start;
 }
 
@@ -40,7 +39,8 @@ async function sessions(gateway) {
 }
 
 async function isRefused(person, tongue, options) {
-  await assert.rejects(TONGUES[tongue].join(person, ROOM, options), { name: 'AssertionError' }, `${tongue} is refused`);
+  const joining = TONGUES[tongue].join(person, ROOM, { ...options, ms: 1000 });
+  await assert.rejects(joining, { name: 'AssertionError' }, `${tongue} is refused`);
 }
 
 describe('a token with clients of every protocol', { concurrency: 3 }, () => {
@@ -59,7 +59,9 @@ describe('a token with clients of every protocol', { concurrency: 3 }, () => {
   });
 
   test('ends them all on every node', async (t) => {
-    const nodes = await startNodes(t, await startRedis(t), 2, OPTIONS);
+    /* It is not by looking now and then that they learn it. */
+    const options = { ...OPTIONS, 'store.lease': '2m', 'store.lease_renewal': '1m' };
+    const nodes = await startNodes(t, await startRedis(t), 2, options);
     const [alice] = await nodes[0].people('alice');
     const token = await alice.token();
     const clients = await joinAll([alice, alice.at(nodes[1])], token);
@@ -69,14 +71,14 @@ describe('a token with clients of every protocol', { concurrency: 3 }, () => {
   });
 
   test('ends them all when its time is over', async (t) => {
-    const gateway = await startGateway(t, { ...OPTIONS, 'token.ttl': '4s' });
+    const gateway = await startGateway(t, { ...OPTIONS, 'token.ttl': '6s' });
     const [alice] = await gateway.people('alice');
     const start = performance.now();
     const token = await alice.token();
     const clients = await joinAll([alice], token);
     assert.ok(!clients.some(({ ended }) => ended));
-    await allEnd(clients, 4000 + SWIFT_MS);
-    assert.ok(performance.now() - start >= 3900, 'not before');
+    await allEnd(clients);
+    assert.ok(performance.now() - start >= 5900, 'not before');
   });
 });
 
@@ -88,11 +90,11 @@ describe('a login that is a token of somebody else (JWT)', { concurrency: 3 }, (
     const alice = issuer.person(gateway, 'alice');
     await alice.room(ROOM);
     const lasting = await joinAll([alice], issuer.token('alice'), ['ndjson', 'talker']);
-    const seconds = 5;
+    const seconds = 6;
     const start = Date.now();
     const clients = await joinAll([alice], issuer.token('alice', seconds), byLogin);
     assert.ok(!clients.some(({ ended }) => ended));
-    await allEnd(clients, seconds * 1000 + SWIFT_MS);
+    await allEnd(clients);
     assert.ok(Date.now() - start >= (seconds - 1) * 1000, 'not before'); /* exp has whole seconds */
     const { UUID: id } = await alice.say(lasting[0].roomId, 'still here');
     for (const client of lasting) await client.hears({ id });
@@ -116,7 +118,7 @@ test('who is removed from a room goes on in others', async (t) => {
   const inGarden = await TONGUES.talker.join(rob, 'garden');
   const stream = await TONGUES.ndjson.join(rob, 'garden');
   await olga.ask('DELETE', `/threads/${hall}/members/rob`);
-  await inHall.isOver(SWIFT_MS);
+  await inHall.isOver();
   const secret = { id: (await olga.say(hall, 'not for rob')).UUID };
   const message = { id: (await olga.say(garden, 'for all')).UUID };
   for (const client of [inGarden, stream]) {
@@ -182,7 +184,7 @@ describe('who only visits a room', { concurrency: 3 }, () => {
       await line.hears({ text: 'before' });
       line.breaks();
       await watch.sees('guest', 'idle');
-      await watch.sees('guest', 'gone', GRACE_MS + SWIFT_MS);
+      await watch.sees('guest', 'gone');
       await olga.say(hall, 'meanwhile');
       assert.ok(await isMember());
       await line.returns();
@@ -217,7 +219,7 @@ describe('who only visits a room', { concurrency: 3 }, () => {
         await waitFor(async () => (await isMember()) === expected, `after ${i} moves, is a member: ${expected}`);
       }
       for (const client of open) client.closes();
-      await watch.sees('guest', 'gone', GRACE_MS + SWIFT_MS);
+      await watch.sees('guest', 'gone');
     });
 
     test(`stays if they have entered it for good meanwhile: ${world}`, async (t) => {
@@ -226,7 +228,7 @@ describe('who only visits a room', { concurrency: 3 }, () => {
       await guest.room(ROOM);
       for (const client of visits) client.closes();
       for (const client of visits) await client.isOver();
-      await watch.sees('guest', 'gone', GRACE_MS + SWIFT_MS);
+      await watch.sees('guest', 'gone');
       assert.ok(await isMember());
     });
   }

@@ -342,9 +342,7 @@ describe('a Socket.IO server on Node beside us', () => {
     assert.deepEqual([...(await theirs.event('end'))[0]], [1, 2, 3]);
     assert.deepEqual([...(await ours.event('end'))[0]], [1, 2, 3]);
 
-    const began = Date.now();
-    assert.equal((await peer.io.fetchSockets()).length, 1, 'only its own');
-    assert.ok(Date.now() - began < 3000, 'it waits for no answer of ours');
+    assert.equal((await peer.io.fetchSockets()).length, 1, 'only its own: waiting for ours would fail');
     for (const node of nodes) assert.equal(await node.metric(BAD), 0);
     assert.equal(await nodes[0].metric(TOLD), 1);
   });

@@ -188,8 +188,8 @@ describe('Engine.IO handshakes', () => {
     const gateway = await startGateway(t, {
       'socketio.sessions': 5,
       'socketio.sessions_per_address': 3,
-      'socketio.ping_interval': '300ms',
-      'socketio.ping_timeout': '200ms',
+      'socketio.ping_interval': '1500ms',
+      'socketio.ping_timeout': '1s',
     });
     const target = '/socket.io/?EIO=4&transport=polling';
     for (let i = 0; i < 3; i++) assert.equal((await ask(gateway, target)).status, 200);
@@ -197,7 +197,7 @@ describe('Engine.IO handshakes', () => {
     assert.equal(refused.status, 429);
     assert.equal(JSON.parse(refused.body).code, 4);
     assert.equal(await gateway.limitHits('socketio_sessions_per_address'), 1);
-    await waitFor(async () => (await ask(gateway, target)).status === 200, 'there is room again', 3000);
+    await waitFor(async () => (await ask(gateway, target)).status === 200, 'there is room again');
     const other = await startGateway(t, { 'socketio.sessions': 2 });
     await Promise.all([ask(other, target), ask(other, target)]);
     const full = await ask(other, target);
@@ -378,10 +378,10 @@ describe('Engine.IO polling', { concurrency: 4 }, () => {
     const suite = await startSuite(t);
     for (const revision of [4, 3]) {
       const poller = await Poller.open(suite, { revision });
-      const first = poller.get();
-      await sleep(30);
-      assertRefused(await poller.get(), 3);
-      assert.equal((await first).body, poller.pack('1'));
+      const answers = await Promise.all([poller.get(), poller.get()]); // whichever is the second
+      const [first, second] = answers.sort((a, b) => a.status - b.status);
+      assertRefused(second, 3);
+      assert.deepEqual([first.status, first.body], [200, poller.pack('1')]);
       await poller.isGone();
     }
   });
@@ -391,7 +391,7 @@ describe('Engine.IO polling', { concurrency: 4 }, () => {
     for (const revision of [4, 3]) {
       const poller = await Poller.open(suite, { revision });
       const poll = poller.get();
-      await sleep(30);
+      await Poller.open(suite); // the poll has been seen by now
       await poller.send('1');
       assert.equal((await poll).body, poller.pack('6'));
       await poller.isGone();
@@ -423,11 +423,11 @@ describe('Engine.IO polling', { concurrency: 4 }, () => {
   test('a poll whose client goes away ends the session', async (t) => {
     const suite = await startSuite(t);
     const poller = await Poller.open(suite);
-    const request = http.get(suite.url + poller.target('polling'), { agent: false });
-    request.on('error', () => {});
-    await sleep(50);
-    request.destroy();
-    await waitFor(async () => (await poller.post('6')).status === 400, 'the session is gone', 2000);
+    const raw = await RawSocket.connect(suite, new URL(suite.url).host);
+    raw.send([`GET ${poller.target('polling')} HTTP/1.1`, 'Host: x']);
+    await Poller.open(suite); // the poll has been seen by now
+    raw.close();
+    await waitFor(async () => (await poller.post('6')).status === 400, 'the session is gone');
   });
 });
 
@@ -635,7 +635,7 @@ describe('Engine.IO upgrades', { concurrency: 4 }, () => {
     assert.equal((await pending).body, '6');
     const began = performance.now();
     assert.equal((await poller.get()).body, '6');
-    assert.ok(performance.now() - began < 1000);
+    assert.ok(performance.now() - began < 10_000, 'it waits for no ping');
     await (await poller.webSocket()).closed();
     await poller.send('4while upgrading');
     assert.equal((await poller.get()).body, '4while upgrading');
@@ -645,12 +645,12 @@ describe('Engine.IO upgrades', { concurrency: 4 }, () => {
   });
 
   test('that come to nothing leave the session polling', async (t) => {
-    const suite = await startSuite(t, '--upgrade-timeout=150');
+    const suite = await startSuite(t, '--upgrade-timeout=1500');
     const poller = await Poller.open(suite);
     for (const frames of [['4hello'], ['5'], ['2'], ['xyz'], ['2probe', '2probe'], ['2probe', '4x'], [], ['2probe']]) {
       const socket = await poller.webSocket();
       for (const frame of frames) socket.send(frame);
-      await socket.closed(5000);
+      await socket.closed();
     }
     const lost = await poller.webSocket();
     lost.send('2probe');
@@ -731,30 +731,31 @@ describe('Engine.IO upgrades', { concurrency: 4 }, () => {
   });
 });
 
-describe('Engine.IO heartbeats', () => {
-  const HASTE = ['--ping-interval=300', '--ping-timeout=200'];
+describe('Engine.IO heartbeats', { concurrency: 4 }, () => {
+  const CALM = ['--ping-interval=1500', '--ping-timeout=1500'];
 
-  // A machine that is busy may be late, never early; a server that is late by itself is late each time.
+  // A machine that is busy may be late, never early; a server that is late by itself is late each time. It counts in
+  // whole ms, by a clock that may be one behind.
   async function isExact(measure, due) {
     const measured = [];
-    for (let i = 0; i < 5; i++) {
+    for (let i = 0; i < 10; i++) {
       measured.push(await measure());
-      assert.ok(measured.at(-1) > due - 10, `too early: ${measured.at(-1)} of ${due}`);
-      if (measured.at(-1) < due + 20) return;
+      assert.ok(measured.at(-1) > due - 2, `too early: ${measured.at(-1)} of ${due}`);
+      if (measured.at(-1) < due + 100) return;
     }
-    assert.fail(`not within 20 ms of ${due}: ${measured}`);
+    assert.fail(`not within 100 ms of ${due}: ${measured}`);
   }
 
   test('come when they are due, and silence is borne just as long as promised', async (t) => {
-    const suite = await startSuite(t, ...HASTE);
+    const suite = await startSuite(t, '--ping-interval=300', '--ping-timeout=200');
     const open = async (revision) => {
+      const began = performance.now(); // before the server's own clock
       const socket = await RawWebSocket.open(suite, `/engine.io/?EIO=${revision}&transport=websocket`);
-      await socket.frame();
-      return { socket, began: performance.now() };
+      return { socket, began };
     };
     await isExact(async () => {
       const { socket, began } = await open(4);
-      assert.equal(await socket.frame(), '2');
+      await socket.frame((frame) => frame === '2');
       socket.close();
       return performance.now() - began;
     }, 300);
@@ -767,39 +768,36 @@ describe('Engine.IO heartbeats', () => {
   });
 
   test('over polling: pings and pongs in both directions', async (t) => {
-    const suite = await startSuite(t, ...HASTE);
+    const suite = await startSuite(t, ...CALM);
     const poller = await Poller.open(suite);
+    const old = await Poller.open(suite, { revision: 3 });
     for (let i = 0; i < 3; i++) {
       assert.equal((await poller.get()).body, '2');
       await poller.send('3');
-    }
-    const old = await Poller.open(suite, { revision: 3 });
-    for (let i = 0; i < 3; i++) {
       await old.send('2');
       assert.equal((await old.get()).body, '1:3');
-      await sleep(100);
     }
   });
 
   test('of many clients survive that the server sleeps', async (t) => {
-    const suite = await startSuite(t, ...HASTE);
+    const suite = await startSuite(t, ...CALM);
     const sockets = [];
     for (let i = 0; i < 40; i++) {
       const revision = i % 2 ? 4 : 3;
       const socket = await RawWebSocket.open(suite, `/engine.io/?EIO=${revision}&transport=websocket`);
       if (revision === 4) socket.socket.on('message', (data) => data.toString() === '2' && socket.send('3'));
-      else socket.timer = setInterval(() => socket.send('2'), 300);
+      else socket.timer = setInterval(() => socket.send('2'), 1500);
       sockets.push(socket);
-      await sleep(5);
+      await sleep(35); // each is due at another time
     }
     t.after(() => sockets.forEach(({ timer }) => clearInterval(timer)));
-    for (let i = 0; i < 4; i++) {
-      await sleep(100 + Math.random() * 300);
+    for (let i = 0; i < 2; i++) {
+      await sockets.at(-1).frame((frame) => frame === '2'); // the answer is on its way
       suite.child.kill('SIGSTOP');
-      await sleep(250);
+      await sleep(1800);
       suite.child.kill('SIGCONT');
     }
-    await sleep(600);
+    await sleep(3200);
     assert.equal(sockets.filter(({ code }) => code !== null).length, 0, 'nobody was cut off');
   });
 });

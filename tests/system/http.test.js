@@ -52,7 +52,7 @@ async function expectStatuses(t, gateway, rows) {
 }
 
 // For requests that never become whole: they are waited for no longer than this.
-const IMPATIENT = { 'limits.header_time': '1s', 'limits.request_time': '1s' };
+const IMPATIENT = { 'limits.header_time': '3s', 'limits.request_time': '3s' };
 
 describe('framing', { concurrency: 4 }, () => {
   test('a length and a coding together', async (t) => {

@@ -15,9 +15,9 @@ import { waitFor, within } from './lib/wait.js';
 
 const MARK = '\ufffd';
 
-// All times of 0.9 stand in a fixed proportion to this one (25 s): so a poll is held for 240 ms (20 s), and 720 ms (60 s)
+// All times of 0.9 stand in a fixed proportion to this one (25 s): so a poll is held for 960 ms (20 s), and 2.88 s (60 s)
 // without a transport are too many.
-const SHORT = { 'socketio.ping_interval': '300ms' };
+const SHORT = { 'socketio.ping_interval': '1200ms' };
 
 // A 0.9 client by hand: a session, and one request at a time.
 class Hand {
@@ -287,7 +287,7 @@ describe('the handshake', { concurrency: 4 }, () => {
   test('is forgotten when nothing follows', async (t) => {
     const gateway = await startGateway(t, { ...SHORT, 'socketio.sessions': 1 });
     const hand = await Hand.shake(gateway);
-    assert.deepEqual([hand.heartbeat, hand.close], ['1', '1'], 'seconds, rounded up');
+    assert.deepEqual([hand.heartbeat, hand.close], ['3', '3'], 'seconds, rounded up');
     await waitFor(async () => (await fetch(`${gateway.url}/socket.io/1/`)).status === 200, 'there is room again');
     await hand.isGone();
   });
@@ -345,8 +345,7 @@ describe('polling', { concurrency: 4 }, () => {
     const hand = await Hand.connected(gateway);
     const begin = performance.now();
     assert.deepEqual(await hand.poll(), ['8::']);
-    const took = performance.now() - begin;
-    assert.ok(took >= 235 && took < 2000, `${took} ms`);
+    assert.ok(performance.now() - begin >= 950, 'not before');
     assert.deepEqual(await hand.poll(), ['8::']);
   });
 
@@ -479,14 +478,14 @@ describe('the WebSocket', { concurrency: 4 }, () => {
     const hand = await Hand.shake(gateway);
     const socket = await hand.webSocket();
     assert.equal(await socket.frame(), '1::');
+    let begin;
     for (let i = 0; i < 4; i++) {
       assert.equal(await socket.frame(), '2::');
+      begin = performance.now();
       socket.send('2::');
     }
-    const begin = performance.now();
     await socket.closed();
-    const took = performance.now() - begin;
-    assert.ok(took >= 700 && took < 3000, `${took} ms of silence`);
+    assert.ok(performance.now() - begin >= 2870, 'not before');
     assert.equal(await gateway.metric('nereidd_socketio_ended_total{why="ping_timeout"}'), 1);
     await hand.isGone();
   });
@@ -498,9 +497,9 @@ describe('the WebSocket', { concurrency: 4 }, () => {
     const socket = await hand.webSocket();
     assert.equal(await socket.frame(), '1::');
     gateway.child.kill('SIGSTOP'); // gateway.signal is for what ends it
-    await sleep(3000); // far longer than silence is borne
+    await sleep(6000); // far longer than silence is borne
     gateway.child.kill('SIGCONT');
-    for (let i = 0; i < 4; i++) {
+    for (let i = 0; i < 3; i++) {
       assert.equal(await socket.frame(), '2::');
       socket.send('2::');
       await polling.send('2::');

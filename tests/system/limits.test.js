@@ -125,9 +125,9 @@ describe('limits', { concurrency: 6 }, () => {
 
   test('limits.header_time: in all, so that a byte now and then buys nothing', async (t) => {
     const gateway = await startGateway(t, { 'limits.header_time': '1s' });
+    const began = Date.now();
     const silent = await gateway.raw();
     const dripping = await gateway.raw();
-    const began = Date.now();
     const drip = setInterval(() => dripping.socket.writable && dripping.write('x'), 100);
     try {
       assert.equal(await silent.untilClosed(), '', 'who has said nothing is told nothing');
@@ -135,13 +135,12 @@ describe('limits', { concurrency: 6 }, () => {
     } finally {
       clearInterval(drip);
     }
-    const took = Date.now() - began;
-    assert.ok(took >= 950 && took < 4000, `${took} ms`);
+    assert.ok(Date.now() - began >= 990, 'not before');
     assert.ok((await gateway.limitHits('request_time')) >= 1);
   });
 
   test('limits.header_time: also for a later request', async (t) => {
-    const gateway = await startGateway(t, { 'limits.header_time': '1s' });
+    const gateway = await startGateway(t, { 'limits.header_time': '3s' });
     const raw = await gateway.raw();
     raw.send([`GET ${FRIENDS} HTTP/1.1`, 'Host: x', LOGIN]);
     await raw.response();
@@ -151,7 +150,6 @@ describe('limits', { concurrency: 6 }, () => {
 
   test('limits.request_time', async (t) => {
     const gateway = await startGateway(t, { 'limits.request_time': '1s' });
-    const began = Date.now();
     const slow = await gateway.raw();
     slow.write(postHead('Content-Length: 1000'));
     const drip = setInterval(() => slow.socket.writable && slow.write('x'), 100);
@@ -163,23 +161,22 @@ describe('limits', { concurrency: 6 }, () => {
     } finally {
       clearInterval(drip);
     }
-    assert.ok(Date.now() - began < 4000);
     assert.equal(await gateway.limitHits('request_time'), 2);
   });
 
   test('limits.request_time does not end what waits: streams and polls', async (t) => {
     const gateway = await startGateway(t, {
-      'limits.request_time': '1s',
-      'limits.idle': '1s',
-      'limits.header_time': '1s',
+      'limits.request_time': '3s',
+      'limits.idle': '3s',
+      'limits.header_time': '3s',
     });
     const [alice, bob] = await gateway.people('alice', 'bob');
     const { cursor } = await alice.poll({ wait: 0 });
     const stream = await alice.stream();
     const began = Date.now();
-    const poll = alice.poll({ since: cursor, wait: 2 });
+    const poll = alice.poll({ since: cursor, wait: 4 });
     assert.deepEqual((await poll).stanzas, []);
-    assert.ok(Date.now() - began >= 1900);
+    assert.ok(Date.now() - began >= 3900);
     await bob.send({ to: 'alice', message: 'still there' });
     await stream.message('still there');
   });
@@ -187,12 +184,11 @@ describe('limits', { concurrency: 6 }, () => {
   test('limits.idle', async (t) => {
     const gateway = await startGateway(t, { 'limits.idle': '1s' });
     const raw = await gateway.raw();
+    const began = Date.now();
     raw.send([`GET ${FRIENDS} HTTP/1.1`, 'Host: x', LOGIN]);
     await raw.response();
-    const began = Date.now();
     assert.equal(await raw.untilClosed(), '');
-    const took = Date.now() - began;
-    assert.ok(took >= 950 && took < 4000, `${took} ms`);
+    assert.ok(Date.now() - began >= 990, 'not before');
     assert.ok((await gateway.limitHits('idle')) >= 1);
   });
 
@@ -283,14 +279,10 @@ describe('probe', () => {
   test('sends timed marks to anybody, each by itself', async (t) => {
     const gateway = await startGateway(t);
     const raw = await gateway.raw();
-    raw.send([`GET ${BASE}/probe?marks=4&gap=100&pad=50 HTTP/1.0`]);
-    const came = [];
-    for (let mark = 1; mark <= 4; mark++) {
-      await raw.until(`"mark":${mark},`);
-      came.push(Date.now());
-    }
+    raw.send([`GET ${BASE}/probe?marks=4&gap=700&pad=50 HTTP/1.0`]);
+    await raw.until('"mark":1,');
+    const came = Date.now();
     await raw.untilClosed();
-    assert.ok(came[3] - came[0] >= 200, 'not all at once');
     const marks = raw.text
       .split('\r\n\r\n')[1]
       .trim()
@@ -300,6 +292,7 @@ describe('probe', () => {
       marks.map(({ mark, of, pad }) => [mark, of, pad.length]),
       [1, 2, 3, 4].map((mark) => [mark, 4, 50]),
     );
+    assert.ok(came < Date.parse(marks[3].timestamp), 'not all at once');
     for (const query of ['marks=0', 'marks=101', 'gap=20001', 'marks=100&gap=7000', 'pad=65537', 'marks=x']) {
       const { responses } = await exchange(gateway, getPath(`${BASE}/probe?${query}`));
       assert.equal(responses[0].status, 400, query);

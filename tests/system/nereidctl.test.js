@@ -400,7 +400,7 @@ const stores = {
 for (const [store, start] of Object.entries(stores)) {
   describe(`nereidctl watch, on ${store}`, { concurrency: 4 }, () => {
     test('tells what is said, and who comes and goes', async (t) => {
-      const gateway = await start(t, { 'presence.grace': '1s' });
+      const gateway = await start(t, { 'presence.grace': '3s' });
       const [alice, bob] = await gateway.people('alice', 'bob');
       const room = await alice.room('lobby');
       const stream = await alice.stream();

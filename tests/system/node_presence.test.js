@@ -12,7 +12,7 @@ import { waitFor } from './lib/wait.js';
 
 const LEASE_MS = 3000;
 const SHORT = { 'store.lease': `${LEASE_MS}ms`, 'store.lease_renewal': '1s', 'presence.grace': 0 };
-const SLACK_MS = 3000; /* other nodes look every second; the rest is for a busy machine */
+const SLACK_MS = 8000; /* other nodes look every second; the rest is for a busy machine */
 
 const available = (one) => one.available;
 const unavailable = (one) => !one.available;
@@ -146,7 +146,7 @@ describe('presence between nodes', { concurrency: 4 }, () => {
   });
 
   test('goes along: who leaves one node and comes to another within the grace was never away', async (t) => {
-    const { nodes } = await startCluster(t, 2, { 'presence.grace': '2s' });
+    const { nodes } = await startCluster(t, 2, { 'presence.grace': '5s' });
     const [alice, bob] = await meet(nodes, 'alice', 'bob');
     const watchers = await Promise.all(nodes.map((node) => bob.at(node).stream()));
     let stream = await alice.stream();
@@ -155,7 +155,7 @@ describe('presence between nodes', { concurrency: 4 }, () => {
       stream.close();
       stream = await alice.at(nodes[i % 2]).stream();
     }
-    const over = Date.now() + 2500;
+    const over = Date.now() + 5500;
     await waitFor(() => Date.now() > over, 'the grace of the first node is over');
     await settle(bob, ...watchers);
     for (const watcher of watchers) assert.deepEqual(told(watcher, 'alice'), [false, true]);
@@ -302,7 +302,7 @@ describe('who is idle between nodes', { concurrency: 4 }, () => {
   }
 
   test('a broken connection is seen at every node, and so is the return to another one', async (t) => {
-    const { nodes, people, watchers } = await startRoom(t, graces('2s'), 'alice');
+    const { nodes, people, watchers } = await startRoom(t, graces('5s'), 'alice');
     const [bob, alice] = people;
     const stream = await bob.at(nodes[1]).stream();
     let talker = await Talker.as(alice.at(nodes[0]), 'lobby');
@@ -426,7 +426,7 @@ describe('the presence of a node that ends', { concurrency: 4 }, () => {
   });
 
   test('by kill -9, polls: those who polled there leave like the others', async (t) => {
-    const { nodes } = await startCluster(t, 2, { ...SHORT, 'presence.grace': '500ms' });
+    const { nodes } = await startCluster(t, 2, { ...SHORT, 'presence.grace': '4s' });
     const [a, b] = nodes;
     const [watcher, poller] = await meet(nodes, 'watcher', 'poller');
     const stream = await watcher.at(a).stream();
@@ -480,7 +480,7 @@ describe('the presence of a node that ends', { concurrency: 4 }, () => {
   });
 
   test('by SIGTERM: who is back elsewhere within the grace was never away; others leave once', async (t) => {
-    const grace = 2000;
+    const grace = 4000;
     const { nodes } = await startCluster(t, 2, { 'presence.grace': `${grace}ms` });
     const [a, b] = nodes;
     const people = await meet(nodes, 'watcher', ...range(5, (i) => `back${i}`), 'gone');

@@ -32,7 +32,7 @@ describe('polls', { concurrency: 6 }, () => {
     const pending = alice.poll({ since: cursor, wait: 30 });
     await gateway.metricBecomes(POLLING, 1);
     await bob.send({ to: 'alice', message: 'news' });
-    const envelope = await within(pending, 'the poll is answered', 5000);
+    const envelope = await within(pending, 'the poll is answered');
     assert.deepEqual(textsOf(envelope), ['news']);
     await gateway.metricBecomes(POLLING, 0);
   });
@@ -57,7 +57,7 @@ describe('polls', { concurrency: 6 }, () => {
     const pending = alice.poll({ since: second.cursor, wait: 30 });
     await gateway.metricBecomes(POLLING, 1);
     await bob.setPresence({ show: 'dnd', status: 'busy' });
-    const third = await within(pending, 'the poll is answered', 5000);
+    const third = await within(pending, 'the poll is answered');
     const { show, status } = third.stanzas[0].presence.find(({ id }) => id === 'bob');
     assert.deepEqual({ show, status }, { show: 'dnd', status: 'busy' });
   });
@@ -107,7 +107,7 @@ describe('polls', { concurrency: 6 }, () => {
       await gateway.metricBecomes(POLLING, 1);
       raw[leave]();
       await gateway.metricBecomes(POLLING, 0);
-      await watcher.presence('alice', ({ available }) => !available, 5000);
+      await watcher.presence('alice', ({ available }) => !available);
     }
   });
 
@@ -123,7 +123,7 @@ describe('polls', { concurrency: 6 }, () => {
       await gateway.metricBecomes(POLLING, 1);
       const line = await Talker.as(alice, 'hall');
       watcher.message(`before ${end}`);
-      ({ cursor } = await within(pending, 'the poll is answered', 5000));
+      ({ cursor } = await within(pending, 'the poll is answered'));
       await line[end]();
       await gateway.metricBecomes(TALKING, 1);
     }

@@ -13,9 +13,9 @@ import { BASE, basic, withQuery } from './lib/person.js';
 import { addressesOf, haproxy, nginx, startProxy } from './lib/proxies.js';
 import { startRedis } from './lib/redis.js';
 import { connect } from './lib/socketio.js';
+import { comes, soonButForOne } from './lib/soon.js';
 import { waitFor, within } from './lib/wait.js';
 
-const SOON_MS = 1000;
 const STREAMS = 'nereidd_sessions{protocol="nereid-stream"}';
 const POLLS = 'nereidd_sessions{protocol="nereid-poll"}';
 
@@ -44,30 +44,30 @@ const streamHead = (version, format) =>
   `GET ${withQuery(`${BASE}/stream`, { format })} HTTP/${version}\r\n` +
   `Host: chat.example.org\r\nAuthorization: ${basic('alice')}\r\n\r\n`;
 
-// An open stream in each form: `text` is what has come.
+// An open stream in each form, once the first bytes have come, soon or whenever: `text` is what has come.
 const forms = {
-  'HTTP/1.0': async (proxy) => {
+  'HTTP/1.0': async (proxy, soon) => {
     const raw = await proxy.connect();
     raw.write(streamHead('1.0', 'ndjson'));
-    await waitFor(() => raw.text.includes('"presence"'), 'the first bytes', SOON_MS);
+    await comes(raw, '"presence"', soon);
     assert.match(raw.text, /^HTTP\/1\.[01] 200 /);
     assert.doesNotMatch(raw.text, /transfer-encoding/i);
     assert.match(raw.text, /\r\n\r\n\{"timestamp"/, 'no chunk size before the first line');
     return raw;
   },
-  'HTTP/1.1': async (proxy) => {
+  'HTTP/1.1': async (proxy, soon) => {
     const raw = await proxy.connect();
     raw.write(streamHead('1.1', 'sse'));
-    await waitFor(() => raw.text.includes('"presence"'), 'the first bytes', SOON_MS);
+    await comes(raw, '"presence"', soon);
     assert.match(raw.text, /^HTTP\/1\.1 200 [^]*transfer-encoding: chunked[^]*\r\n\r\n[0-9a-f]+\r\n/i);
     return raw;
   },
-  'HTTP/2': async (proxy) => {
+  'HTTP/2': async (proxy, soon) => {
     const answer = await proxy.connect2(withQuery(`${BASE}/stream`, { format: 'ndjson' }), {
       authorization: basic('alice'),
     });
     assert.equal(answer.status, 200);
-    await waitFor(() => answer.text.includes('"presence"'), 'the first bytes', SOON_MS);
+    await comes(answer, '"presence"', soon);
     return answer;
   },
 };
@@ -124,12 +124,12 @@ function describeProxy(kind) {
   for (const [form, open] of Object.entries(forms)) {
     test(`${form} streams on both nodes: the first bytes and each message at once`, async (t) => {
       const { nodes, proxy } = await startBehind(t, kind);
-      const streams = [await open(proxy), await open(proxy)];
+      const soon = soonButForOne(t);
+      const streams = [await open(proxy, soon), await open(proxy, soon)];
       assert.deepEqual(await eachNode(nodes, STREAMS), [1, 1], 'one on each node');
       for (let i = 0; i < 4; i++) {
         await proxy.person('bob').send({ to: 'alice', message: `message ${i}` });
-        for (const stream of streams)
-          await waitFor(() => stream.text.includes(`message ${i}`), `message ${i} comes through`, SOON_MS);
+        for (const stream of streams) await comes(stream, `message ${i}`, soon);
       }
       for (const stream of streams) assert.equal(stream.text.match(/"message \d"/g).length, 4, 'each once');
     });
@@ -137,9 +137,9 @@ function describeProxy(kind) {
 
   test('the marks of a probe come one by one', async (t) => {
     const { proxy } = await startBehind(t, kind);
-    const probe = await proxy.connect2(`${BASE}/probe?marks=3&gap=400`);
-    await waitFor(() => probe.text.includes('"mark":1,'), 'the first mark', SOON_MS);
-    assert.ok(!probe.text.includes('"mark":3,'), 'before the last');
+    const probe = await proxy.connect2(`${BASE}/probe?marks=2&gap=3000`);
+    await comes(probe, '"mark":1,');
+    assert.ok(!probe.text.includes('"mark":2,'), 'before the last');
     await waitFor(() => probe.ended, 'the end');
   });
 
@@ -150,7 +150,7 @@ function describeProxy(kind) {
       const stream = await open(proxy);
       for (const other of others) await other.presence('alice', ({ available }) => available);
       stream.close();
-      for (const other of others) await other.presence('alice', ({ available }) => !available, SOON_MS * 2);
+      for (const other of others) await other.presence('alice', ({ available }) => !available);
     }
   });
 
@@ -177,7 +177,7 @@ function describeProxy(kind) {
       }, 'the poll waits');
       landed.add(polls.indexOf(1));
       await bob.send({ to: 'alice', message: `news ${i}` });
-      await within(pending, `news ${i}`, SOON_MS * 2);
+      await within(pending, `news ${i}`);
     }
     assert.deepEqual(
       texts,
@@ -256,7 +256,7 @@ function describeProxy(kind) {
   });
 
   test('while Redis is away: 503 with Retry-After, and streams stay', async (t) => {
-    const { redis, nodes, proxy } = await startBehind(t, kind, { 'store.deadline': '500ms' });
+    const { redis, nodes, proxy } = await startBehind(t, kind);
     const [alice, bob] = ['alice', 'bob'].map((name) => proxy.person(name));
     const streams = [await alice.stream(), await alice.stream()];
     redis.pause();

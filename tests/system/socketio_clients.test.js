@@ -211,7 +211,7 @@ describe('the upgrade', { concurrency: 4 }, () => {
 describe('staying', { concurrency: 4 }, () => {
   for (const { version, transport, name } of matrix(MODERN)) {
     test(`${name}: heartbeats keep it`, async (t) => {
-      const gateway = await startGateway(t, { 'socketio.ping_interval': '150ms', 'socketio.ping_timeout': '2s' });
+      const gateway = await startGateway(t, { 'socketio.ping_interval': '150ms', 'socketio.ping_timeout': '15s' });
       const client = await connect(gateway, { version, transport });
       let beats = 0;
       for (const beat of ['ping', 'pong']) client.manager.engine.on(beat, () => beats++); // some tell both
@@ -240,7 +240,7 @@ describe('staying', { concurrency: 4 }, () => {
 
     test(`${name}: returns after its connection was lost, and others hear both`, async (t) => {
       // That 0.9 polls no more is noticed when it has been away for 2.4 times the interval.
-      const gateway = await startGateway(t, { 'socketio.ping_interval': '500ms' });
+      const gateway = await startGateway(t, { 'socketio.ping_interval': '1500ms' });
       const bob = await connect(gateway);
       await bob.ask('register', 'bob');
       const client = await connect(gateway, { version, transport, reconnection: true });

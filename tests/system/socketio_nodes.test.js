@@ -229,7 +229,7 @@ describe('polls at any node', () => {
   });
 
   test('a poll whose node is killed while it waits is answered within a heartbeat', async (t) => {
-    const { nodes } = await startCrowd(t, 2, { 'socketio.ping_interval': '1s', 'socketio.ping_timeout': '1s' });
+    const { nodes } = await startCrowd(t, 2, { 'socketio.ping_interval': '3s', 'socketio.ping_timeout': '3s' });
     const poll = await waitingPoll(nodes);
     await nodes[0].kill();
     assert.deepEqual(await poll.answer, UNKNOWN);

@@ -353,7 +353,7 @@ describe('TLS', { concurrency: 4 }, () => {
     });
 
     test('a slow head is ended in time', async (t) => {
-      const gateway = await startWithTls(t, { 'limits.header_time': '300ms' });
+      const gateway = await startWithTls(t, { 'limits.header_time': '3s' });
       const [silent, half] = [await TlsSocket.connect(gateway), await TlsSocket.connect(gateway)];
       half.write(`GET ${BASE}/get-friends HTTP/1.1\r\nHost: loc`);
       assert.match(await half.untilClosed(), /^(HTTP\/1\.1 408 |$)/);
@@ -405,14 +405,13 @@ describe('TLS', { concurrency: 4 }, () => {
       const silent = await RawSocket.connect(gateway, `127.0.0.1:${gateway.port}`);
       const half = await RawSocket.connect(gateway, `127.0.0.1:${gateway.port}`);
       const slow = await RawSocket.connect(gateway, `127.0.0.1:${gateway.port}`);
-      const begin = Date.now();
       half.write(hello.subarray(0, hello.length / 2));
       let at = 0;
       await waitFor(() => {
         if (at < hello.length - 1 && !slow.ended && !slow.closed) slow.write(hello.subarray(at, ++at));
         return [silent, half, slow].every(({ ended, closed }) => ended || closed);
       }, 'all three are closed');
-      assert.ok(Date.now() - begin < 5000);
+      assert.ok(at < hello.length - 1, 'a byte now and then buys no time');
       assert.equal(await gateway.limitHits('tls_handshake_time'), 3);
       assert.equal(await gateway.metric('nereidd_tls_handshakes_total{result="failed"}'), 3);
     });

@@ -156,7 +156,7 @@ describe('tokens', { concurrency: 6 }, () => {
   });
 
   test('end their streams when they expire', async (t) => {
-    const gateway = await startGateway(t, { 'token.ttl': '1s' });
+    const gateway = await startGateway(t, { 'token.ttl': '3s' });
     const holder = await gateway.person('alice').tokenHolder();
     const ndjson = await holder.stream();
     const farewell = await ndjson.end();
@@ -166,7 +166,7 @@ describe('tokens', { concurrency: 6 }, () => {
   });
 
   test('end their polls when they expire', async (t) => {
-    const gateway = await startGateway(t, { 'token.ttl': '1s' });
+    const gateway = await startGateway(t, { 'token.ttl': '3s' });
     const holder = await gateway.person('alice').tokenHolder();
     const { cursor } = await holder.poll({ wait: 0 });
     const answer = await holder.get('/poll', { wait: 30, since: cursor });
@@ -175,7 +175,7 @@ describe('tokens', { concurrency: 6 }, () => {
   });
 
   test('leave their streams open if token.ends_streams is no', async (t) => {
-    const gateway = await startGateway(t, { 'token.ttl': '1s', 'token.ends_streams': 'no' });
+    const gateway = await startGateway(t, { 'token.ttl': '3s', 'token.ends_streams': 'no' });
     const [alice, bob] = await gateway.people('alice', 'bob');
     const holder = await alice.tokenHolder();
     const stream = await holder.stream();

@@ -655,15 +655,15 @@ static void a_handshake_has_a_deadline_in_all(void **state)
     pocket_len = 0;
     assert_int_equal(gnutls_handshake(customer.session), GNUTLS_E_AGAIN);
     assert_true(pocket_len > 100);
-    int64_t begin_ms = loop_now_ms(hall.loop);
     size_t sent = 0;
-    /* A byte in each turn buys no time. */
+    /* A byte now and then buys no time: the first turn reads it, the second waits. */
     while (!has_ended(customer.fd) && sent < pocket_len - 1) {
         (void)send(customer.fd, pocket + sent++, 1, MSG_NOSIGNAL);
         loop_turn(hall.loop, 5);
+        loop_turn(hall.loop, 5);
     }
+    assert_true(sent < pocket_len - 1);
     assert_true(is_ended(&hall, customer.fd));
-    assert_true(loop_now_ms(hall.loop) - begin_ms < 1000);
     assert_int_equal(metric_value(METRIC_LIMIT_HANDSHAKE_TIME), late + 1);
     assert_int_equal(arrivals_count(hall.arrivals), 0);
     customer_close(&customer);

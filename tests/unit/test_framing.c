@@ -267,7 +267,7 @@ static void open_rig(struct http_rig *rig)
 {
     struct http_limits limits = rig_limits();
     struct router *router = router_new(&(struct router_config){0});
-    limits.request_ms = 200;
+    limits.request_ms = 1000;
     assert_non_null(router);
     assert_int_equal(router_mount(router, routes, array_len(routes), NULL), OK);
     rig_open(rig, &limits, router);

@@ -248,7 +248,7 @@ export function sentinelUrl(...sentinels) {
 export async function startSentinel(t, { master, name = 'chat', quorum = 1 }) {
   const lines = [
     ['sentinel', 'monitor', name, '127.0.0.1', master.port, quorum],
-    ['sentinel', 'down-after-milliseconds', name, 500],
+    ['sentinel', 'down-after-milliseconds', name, 2000],
     ['sentinel', 'failover-timeout', name, 3000],
   ];
   return openServer(t, (dir) => new Sentinel(dir, name, { port: 'tcp', lines }));

@@ -23,9 +23,6 @@ import { connect } from './socketio.js';
 import { Talker } from './talker.js';
 import { waitFor, within } from './wait.js';
 
-// How soon presence is to be known to everybody; sanitizers take their time.
-export const SWIFT_MS = process.env.ASAN_OPTIONS ? 5000 : 1000;
-
 const POLL_WAIT_S = 20;
 const PING_MS = 10_000;
 
@@ -46,12 +43,12 @@ class Tongue {
   ended = false;
 
   // A client of this person in the room, which the person has entered before, or enters by this client only if it
-  // `visits`. It shows `token`, if there is one. Fails if it is refused.
-  static async join(person, room, { token, visits = false } = {}) {
+  // `visits`. It shows `token`, if there is one. Where a name may be taken it asks again for `ms`. Fails if it is refused.
+  static async join(person, room, { token, visits = false, ms } = {}) {
     const tongue = new this();
     const bearer = token ? new Person(person.gateway, person.name, { authorization: `Bearer ${token}` }) : person;
     const roomId = visits ? undefined : await person.room(room);
-    Object.assign(tongue, { person, bearer, token, name: person.name, roomId, room });
+    Object.assign(tongue, { person, bearer, token, name: person.name, roomId, room, ms });
     await within(tongue.enter(), `${this.tongue}: ${person.name} joins`);
     return tongue;
   }
@@ -99,11 +96,14 @@ class Tongue {
     return this.lastOf(user)?.state;
   }
 
-  async sees(user, state, ms = SWIFT_MS) {
-    await waitFor(() => this.stateOf(user) === state, `${this.what} sees that ${user} is ${state}`, ms);
+  // Now, or in passing from now on.
+  async sees(user, state, ms) {
+    const mark = this.seen.length;
+    const isSeen = () => this.stateOf(user) === state || this.statesSince(mark, user).includes(state);
+    await waitFor(isSeen, `${this.what} sees that ${user} is ${state}`, ms);
   }
 
-  async seesShow(user, show, ms = SWIFT_MS) {
+  async seesShow(user, show, ms) {
     await waitFor(() => this.lastOf(user)?.show === show, `${this.what} sees that ${user} shows ${show}`, ms);
   }
 
@@ -297,7 +297,7 @@ class Sockets extends SocketIo {
   async enter() {
     const registers = async () => (await this.client.ask('register', this.name))[0];
     await this.open('/');
-    await waitFor(registers, `${this.what}: the name is free`, SWIFT_MS); /* a moment after somebody broke off */
+    await waitFor(registers, `${this.what}: the name is free`, this.ms); /* a moment after somebody broke off */
   }
 
   async say(text) {

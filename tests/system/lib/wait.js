@@ -1,16 +1,33 @@
 // SPDX-License-Identifier: MIT
 // Waiting for something to happen, never longer than a deadline and never for luck.
 import assert from 'node:assert/strict';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
 
 // Long enough for a sanitizer build on a busy machine; a good run never waits for it.
 export const PATIENCE_MS = 15_000;
 const POLL_MS = 10;
+const SLICE_MS = 100;
+
+// Sleeps, and lets be read what came meanwhile. Resolves with how much longer than `ms` it slept: then it was this process
+// that stood still, which is not held against the program.
+async function nap(ms, signal) {
+  const end = Date.now() + ms;
+  await sleep(ms, undefined, { signal });
+  const late = Date.now() - end;
+  await turn();
+  return Math.max(late, 0);
+}
+
+// Resolves after `ms` in which this process was awake; rejects when `signal` ends it before.
+async function patience(ms, signal) {
+  for (let end = Date.now() + ms; Date.now() < end; )
+    end += await nap(Math.min(SLICE_MS, end - Date.now()), signal);
+}
 
 // Resolves as `promise` does, or fails when the deadline is over.
 export async function within(promise, what, ms = PATIENCE_MS) {
   const stop = new AbortController();
-  const late = sleep(ms, undefined, { signal: stop.signal, ref: true }).then(
+  const late = patience(ms, stop.signal).then(
     () => {
       throw new assert.AssertionError({ message: `not within ${ms} ms: ${what}` });
     },
@@ -25,12 +42,12 @@ export async function within(promise, what, ms = PATIENCE_MS) {
 
 // Asks `condition` (which may be asynchronous) again and again until it is truthy; resolves with what it said.
 export async function waitFor(condition, what, ms = PATIENCE_MS) {
-  const end = Date.now() + ms;
+  let end = Date.now() + ms;
   for (;;) {
     const answer = await condition();
     if (answer) return answer;
     if (Date.now() > end) assert.fail(`not within ${ms} ms: ${what}`);
-    await sleep(POLL_MS);
+    end += await nap(POLL_MS);
   }
 }
 
@@ -57,20 +74,26 @@ export class Inbox {
 
   // The next item that `matches`; those before it are skipped. Fails if there is none before the end, or within `ms`.
   async next(matches = () => true, what = 'the next item', ms = PATIENCE_MS) {
-    const end = Date.now() + ms;
-    for (;;) {
-      while (this.#next < this.items.length) {
-        const item = this.items[this.#next++];
-        if (matches(item)) return item;
+    const stop = new AbortController();
+    let over = false;
+    patience(ms, stop.signal).then(
+      () => {
+        over = true;
+        this.#wakeAll();
+      },
+      () => {},
+    );
+    try {
+      for (;;) {
+        while (this.#next < this.items.length) {
+          const item = this.items[this.#next++];
+          if (matches(item)) return item;
+        }
+        if (this.ended) assert.fail(`ended before: ${what}`);
+        if (over) assert.fail(`not within ${ms} ms: ${what}`);
+        await new Promise((wake) => this.#wake.push(wake));
       }
-      if (this.ended) assert.fail(`ended before: ${what}`);
-      const left = end - Date.now();
-      if (left <= 0) assert.fail(`not within ${ms} ms: ${what}`);
-      const stop = new AbortController();
-      await Promise.race([
-        new Promise((wake) => this.#wake.push(wake)),
-        sleep(left, undefined, { signal: stop.signal }).catch(() => {}),
-      ]);
+    } finally {
       stop.abort();
     }
   }
