@@ -113,8 +113,7 @@ static void visit_ended(void *ctx, enum err err, const struct thread_record *thr
 {
     struct sending *sending = ctx;
     if (err && err != ERR_NO_THREAD)
-        log_event(LOG_WARN, "operator could not leave the thread again", log_span("user", sending->fields.sender),
-                  log_err(err));
+        log_event(LOG_INFO, "operator leaves the thread later", log_span("user", sending->fields.sender), log_err(err));
     sending_end(sending);
 }
 

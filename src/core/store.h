@@ -232,9 +232,13 @@ struct store_ops {
 
     /* A visit is over. Who came into a room for visits only (thread_request.visit; any number at once, on all nodes
      * together) is a member until the last of them is over, or, with `stays`, until the next one after it is. Who was a
-     * member before, or has since come in for good (thread_open without `visit`, member_add), is not touched. A visit whose end
-     * was never told, for its node died, may make them stay; a store that has one node only counts from nothing when it
-     * starts. Removal is as by member_remove. ERR_NO_THREAD: no such thread or member. */
+     * member before, or has since come in for good (thread_open without `visit`, member_add), is not touched. Removal
+     * is as by member_remove. ERR_NO_THREAD: no such thread or member.
+     *
+     * With ERR_STORE and ERR_STORE_FULL the visit is over all the same, and not to be ended again: the store remembers
+     * it, and makes it so as soon as it can. Only when the node ends before that, or dies, are its visits over as if
+     * with `stays`: after a while, or, in a store that has one node only, when it starts. So is one that began although
+     * that could not be reported. */
     void (*visit_end)(struct store *store, struct id thread, struct span user, bool stays, store_thread_done *done,
                       void *ctx);
 

@@ -70,28 +70,39 @@ static void redis_lease(struct store *head, struct span user, enum lease lease)
 
 enum { OPEN_HEAD = SCRIPT_HEAD_COUNT + 6, OPEN_FEW = 32 };
 
-static void redis_thread_open(struct store *head, const struct thread_request *request, store_thread_done *done,
-                              void *ctx)
+/* `words` are OPEN_HEAD and the users. */
+static struct redis_call *open_thread(struct redis_store *store, const struct thread_request *request,
+                                      const struct call_kind *kind, struct span *words, store_thread_done *done,
+                                      void *ctx)
 {
     char id[ID_TEXT_SIZE];
     char members[INT_TEXT_SIZE];
     char node[ID_TEXT_SIZE];
-    struct span few[OPEN_HEAD + OPEN_FEW];
-    size_t count = OPEN_HEAD + request->user_count;
-    struct span *words = count > array_len(few) ? malloc(count * sizeof(*words)) : few;
-    union call_done call_done = {.thread = done};
-    if (!words) {
-        call_refused(redis_of(head), &call_thread, ERR_NO_MEMORY, call_done, ctx);
-        return;
-    }
     words[SCRIPT_HEAD_COUNT] = format_id(request->id, id);
     words[SCRIPT_HEAD_COUNT + 1] = flag(request->room.data);
     words[SCRIPT_HEAD_COUNT + 2] = request->room;
     words[SCRIPT_HEAD_COUNT + 3] = format_limit(request->members_max, members);
     words[SCRIPT_HEAD_COUNT + 4] = flag(request->members_only);
-    words[SCRIPT_HEAD_COUNT + 5] = request->visit ? format_id(redis_of(head)->node, node) : SPAN_LITERAL("");
+    words[SCRIPT_HEAD_COUNT + 5] = request->visit ? format_id(store->node, node) : SPAN_LITERAL("");
     memcpy(words + OPEN_HEAD, request->users, request->user_count * sizeof(*words));
-    (void)call_script(redis_of(head), &call_thread, SCRIPT_THREAD_OPEN, count, words, call_done, ctx);
+    return call_script(store, kind, SCRIPT_THREAD_OPEN, OPEN_HEAD + request->user_count, words,
+                       (union call_done){.thread = done}, ctx);
+}
+
+static void redis_thread_open(struct store *head, const struct thread_request *request, store_thread_done *done,
+                              void *ctx)
+{
+    struct redis_store *store = redis_of(head);
+    struct span few[OPEN_HEAD + OPEN_FEW];
+    size_t count = OPEN_HEAD + request->user_count;
+    struct span *words = count > array_len(few) ? malloc(count * sizeof(*words)) : few;
+    struct visits *visits = words && request->visit ? visits_get(store, request->id, request->users[0]) : NULL;
+    if (!words || (request->visit && !visits))
+        call_refused(store, &call_thread, ERR_NO_MEMORY, (union call_done){.thread = done}, ctx);
+    else if (visits)
+        visits_begin(visits, open_thread(store, request, &call_visit, words, done, ctx));
+    else
+        (void)open_thread(store, request, &call_thread, words, done, ctx);
     if (words != few)
         free(words);
 }
@@ -126,12 +137,22 @@ static void redis_member_remove(struct store *head, struct id thread, struct spa
 static void redis_visit_end(struct store *head, struct id thread, struct span user, bool stays, store_thread_done *done,
                             void *ctx)
 {
-    const struct redis_store *store = redis_of(head);
+    struct redis_store *store = redis_of(head);
+    union call_done call_done = {.thread = done};
+    struct visits *visits = visits_get(store, thread, user);
+    if (!visits) {
+        call_refused(store, &call_thread, ERR_NO_MEMORY, call_done, ctx);
+        return;
+    }
     char id[ID_TEXT_SIZE];
     char node[ID_TEXT_SIZE];
-    struct span words[] = {SCRIPT_HEAD, format_id(thread, id), user, flag(stays), format_id(store->node, node)};
-    (void)call_script(redis_of(head), &call_thread, SCRIPT_VISIT_END, array_len(words), words,
-                      (union call_done){.thread = done}, ctx);
+    char left[INT_TEXT_SIZE];
+    struct span words[] = {SCRIPT_HEAD, format_id(thread, id),        user,
+                           flag(stays), format_id(store->node, node), int_format(visits_end(visits), left)};
+    struct redis_call *call =
+        call_script(store, &call_visit_end, SCRIPT_VISIT_END, array_len(words), words, call_done, ctx);
+    call->visits = visits;
+    call->stays = stays;
 }
 
 static void redis_threads_of(struct store *head, struct span user, bool with_last, store_threads_done *done, void *ctx)
@@ -531,6 +552,7 @@ static void store_free(struct redis_store *store)
     redis_bus_fini(&store->bus);
     link_fini(&store->link);
     line_break(store);
+    visits_fini(store);
     while (store->spare) {
         struct redis_call *call = store->spare;
         store->spare = call->next;

@@ -70,6 +70,18 @@ static void deliver_thread(struct redis_call *call)
     call->done.thread(call->ctx, call->err, call->err ? NULL : &call->result.thread);
 }
 
+static void deliver_visit(struct redis_call *call)
+{
+    visits_began(call);
+    deliver_thread(call);
+}
+
+static void deliver_visit_end(struct redis_call *call)
+{
+    visits_ended(call);
+    deliver_thread(call);
+}
+
 static bool read_threads(struct redis_call *call, const redisReply *reply)
 {
     struct arena_list list = {0};
@@ -187,6 +199,8 @@ const struct call_kind call_user = {read_user, deliver_user};
 const struct call_kind call_users = {read_users, deliver_users};
 const struct call_kind call_thread = {read_thread, deliver_thread};
 const struct call_kind call_threads = {read_threads, deliver_threads};
+const struct call_kind call_visit = {read_thread, deliver_visit};
+const struct call_kind call_visit_end = {read_thread, deliver_visit_end};
 const struct call_kind call_append = {read_append, deliver_append};
 const struct call_kind call_page = {read_page, deliver_page};
 const struct call_kind call_place = {read_place, deliver_place};
@@ -278,6 +292,7 @@ static void call_replied(void *ctx, const redisReply *reply)
 {
     struct redis_call *call = ctx;
     struct redis_store *store = call->store;
+    call->ran = !reply || reply->type == REDIS_REPLY_ARRAY;
     if (!reply) {
         end_call(call, ERR_STORE);
         return; /* the link's end moves the line */

@@ -46,6 +46,8 @@ static void drop_entry(struct redis_store *store, struct entry *entry)
 static void announce(struct redis_store *store, struct entry *entry)
 {
     store->position = entry->log.cursor;
+    if (entry->log.left.len)
+        visits_removed(store, entry->log.thread, entry->log.left);
     if (entry->state == ENTRY_READY && entry->log.message)
         store->sink->message(store->sink, entry->log.message);
     else if (entry->state == ENTRY_READY)

@@ -20,8 +20,7 @@
 
 enum { PULSE_MS = 1000, PULSES_MISSED = 3, BATCH = 500, RETAIN_STEP = 500, EVENT_DEPTH = 2 };
 
-/* What every answer of the node's own scripts has to be looked at for. True: it is an array to be read. */
-static bool is_answer(struct redis_store *store, const redisReply *reply)
+bool node_is_answer(struct redis_store *store, const redisReply *reply)
 {
     if (!reply)
         return false;
@@ -54,7 +53,7 @@ static void got_changes(void *ctx, const redisReply *reply)
     struct user_record *users = NULL;
     size_t count = 0;
     store->catching_up = false;
-    if (!is_answer(store, reply))
+    if (!node_is_answer(store, reply))
         return;
     if (reply_users(reply, 1, &arena, &users, &count)) {
         int64_t before = store->version;
@@ -154,12 +153,12 @@ static void lease_is_taken(void *ctx, const redisReply *reply)
     if (is_gone(reply))
         rejoin(store);
     else
-        (void)is_answer(store, reply);
+        (void)node_is_answer(store, reply);
 }
 
 static void nothing_more(void *ctx, const redisReply *reply)
 {
-    (void)is_answer(ctx, reply);
+    (void)node_is_answer(ctx, reply);
 }
 
 static struct span lease_word(enum lease lease)
@@ -218,6 +217,7 @@ static void join(struct redis_store *store)
     struct span words[] = {SCRIPT_HEAD, span_of(id_format(store->node, node)),
                            int_format(store->options.lease_ms, lease)};
     link_script(&store->link, SCRIPT_JOIN, array_len(words), words, nothing_more, store);
+    visits_tell_all(store);
     store->joined = true;
     store->renewed_ms = loop_now_ms(store->loop);
     batch_init(&batches[0], store, node, LEASE_IDLE);
@@ -231,7 +231,7 @@ static void got_epoch(void *ctx, const redisReply *reply)
 {
     struct redis_store *store = ctx;
     store->rejoining = false;
-    if (!is_answer(store, reply) || store->retiring)
+    if (!node_is_answer(store, reply) || store->retiring)
         return;
     if (!span_is(reply_text(reply, 1), store->epoch)) {
         link_fail(&store->link, "what was in Redis is gone", NULL);
@@ -255,7 +255,7 @@ static void rejoin(struct redis_store *store)
 static void former_are_retired(void *ctx, const redisReply *reply)
 {
     struct redis_store *store = ctx;
-    if (is_answer(store, reply))
+    if (node_is_answer(store, reply))
         store->former_count = 0;
 }
 
@@ -318,7 +318,7 @@ static void tokens_are_found(void *ctx, const redisReply *reply)
 {
     struct looking *looking = ctx;
     struct redis_store *store = looking->store;
-    if (is_answer(store, reply) && reply->elements == looking->count + 1)
+    if (node_is_answer(store, reply) && reply->elements == looking->count + 1)
         for (size_t i = 0; i < looking->count; i++)
             if (span_is(reply_text(reply, i + 1), "0"))
                 store->sink->token_ended(store->sink, looking->tokens[i]);
@@ -385,7 +385,7 @@ static void step_is_done(void *ctx, const redisReply *reply)
     struct redis_store *store = ctx;
     int64_t removed;
     store->retaining = false;
-    if (!is_answer(store, reply) || !reply_int(reply, 1, &removed))
+    if (!node_is_answer(store, reply) || !reply_int(reply, 1, &removed))
         return;
     metric_add(METRIC_PRUNED, removed);
     if (span_is(reply_text(reply, 2), "1"))
@@ -419,7 +419,7 @@ static void pulse_is_taken(void *ctx, const redisReply *reply)
         rejoin(store);
         return;
     }
-    if (!is_answer(store, reply))
+    if (!node_is_answer(store, reply))
         return;
     struct cursor trimmed;
     if (!reply_int(reply, 1, &version) || !reply_int(reply, 2, &more) || !reply_cursor(reply, 3, &trimmed) ||
@@ -434,6 +434,7 @@ static void pulse_is_taken(void *ctx, const redisReply *reply)
     store->trimmed = trimmed;
     metric_set(METRIC_REDIS_NODES, nodes);
     store_works(store);
+    visits_tell(store);
     want_version(store, version);
     if (more)
         timer_set(loop_timers(store->loop), &store->pulse_timer, loop_now_ms(store->loop));

@@ -10,7 +10,7 @@
 #include "base/json.h"
 #include "base/utf8.h"
 
-enum { USER_BYTES_MAX = 128, USER_FIELDS = 7, THREAD_FIELDS = 4, ATTACHMENTS_DEPTH = 512 };
+enum { USER_FIELDS = 7, THREAD_FIELDS = 4, ATTACHMENTS_DEPTH = 512 };
 
 static const redisReply *element(const redisReply *array, size_t index)
 {

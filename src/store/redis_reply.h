@@ -27,6 +27,7 @@ enum { INT_TEXT_SIZE = 24 };
 struct span int_format(int64_t number, char text[INT_TEXT_SIZE]);
 
 /* Whether it can be a user's id (core/store.h). */
+enum { USER_BYTES_MAX = 128 };
 bool user_id_valid(struct span text);
 
 /* A stream id (Redis "Streams" documentation: milliseconds-sequence), as cursors are written in Redis: always with

@@ -22,6 +22,7 @@
     ROW(SCRIPT_MEMBER_ADD, member_add, MEMBERS)                                                                        \
     ROW(SCRIPT_MEMBER_REMOVE, member_remove, MEMBERS)                                                                  \
     ROW(SCRIPT_VISIT_END, visit_end, MEMBERS)                                                                          \
+    ROW(SCRIPT_VISITS, visits, MEMBERS)                                                                                \
     ROW(SCRIPT_THREADS_OF, threads_of, ALL)                                                                            \
     ROW(SCRIPT_APPEND, append, BASE)                                                                                   \
     ROW(SCRIPT_MESSAGE_FIND, message_find, BASE)                                                                       \

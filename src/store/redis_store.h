@@ -22,6 +22,7 @@
 
 struct redis_store;
 struct redis_call;
+struct visits;
 
 /* --- calls (redis_call.c) --- */
 
@@ -46,8 +47,8 @@ struct call_kind {
     void (*deliver)(struct redis_call *call);
 };
 
-extern const struct call_kind call_plain, call_user, call_users, call_thread, call_threads, call_append, call_page,
-    call_place, call_token;
+extern const struct call_kind call_plain, call_user, call_users, call_thread, call_threads, call_visit, call_visit_end,
+    call_append, call_page, call_place, call_token;
 
 struct redis_call {
     struct redis_call *next;
@@ -61,6 +62,9 @@ struct redis_call {
     enum err err;
     bool answered;
     bool held;               /* waits for replicas */
+    bool ran;                /* its script has run, or may have: only the answer was lost */
+    bool stays;              /* the end of a visit only */
+    struct visits *visits;   /* of a visit and its end; pinned */
     uint64_t claim;          /* of an append */
     struct message *message; /* to be appended; owned */
     struct arena arena;
@@ -124,12 +128,35 @@ void line_break(struct redis_store *store);
 /* Reads on, unless that is being done, or much is waiting already. */
 void tail_read(struct redis_store *store);
 
+/* --- visits (redis_visits.c) --- */
+
+/* This node's visits of a user to a thread. Null: no memory; cannot be where there are any. */
+struct visits *visits_get(struct redis_store *store, struct id thread, struct span user) must_check;
+
+/* The call for one more was made; with its answer comes visits_began. */
+void visits_begin(struct visits *visits, struct redis_call *call);
+void visits_began(struct redis_call *call);
+
+/* One less, if there is one. Returns how many are left, for a call to tell, whose `visits` these become; with its answer
+ * comes visits_ended. */
+int64_t visits_end(struct visits *visits);
+void visits_ended(struct redis_call *call);
+
+/* The log says that a user was removed. */
+void visits_removed(struct redis_store *store, struct id thread, struct span user);
+
+/* Tells Redis what it may not know, or everything. While the link is up. */
+void visits_tell(struct redis_store *store);
+void visits_tell_all(struct redis_store *store);
+
+void visits_fini(struct redis_store *store);
+
 /* --- the node and its users (redis_node.c) --- */
 
 enum err node_init(struct redis_store *store) must_check;
 void node_fini(struct redis_store *store);
 
-/* The link is up: joins under a new name, leases all anew, and gives the old name up. */
+/* The link is up: joins under a new name, tells all visits and leases anew, and gives the old name up. */
 void node_join(struct redis_store *store);
 void node_down(struct redis_store *store);
 void node_lease(struct redis_store *store, struct span user, enum lease lease);
@@ -140,6 +167,9 @@ void node_catch_up(struct redis_store *store);
 
 /* Lets the leases run out after the grace, then calls `done`. */
 void node_retire(struct redis_store *store, wire_done *done);
+
+/* What every answer of the node's own scripts has to be looked at for. True: it is an array to be read. */
+bool node_is_answer(struct redis_store *store, const redisReply *reply);
 
 enum { FORMER_MAX = 8 };
 
@@ -211,6 +241,8 @@ struct redis_store {
     bool rejoining;
     bool catching_up;
     bool retaining;
+    struct visits *visits; /* a table */
+    bool visits_in_doubt;  /* some of them */
 };
 
 /* The server is in a state in which calls will fail. `sentence` is static. */

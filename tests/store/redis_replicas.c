@@ -43,10 +43,11 @@ static void a_message_counts_when_a_replica_has_it(void **state)
     (void)start_replica(h);
     struct id thread = scene(h);
     h->options.replicas = 1;
-    h->options.deadline_ms = 600;
     reopen_store(h);
     say(h, thread, "alice", "1");
     (void)say_many(h, thread, "alice", 100);
+    h->options.deadline_ms = 600;
+    reopen_store(h);
 
     struct id id = id_random();
     buf_reset(&h->told);

@@ -12,8 +12,8 @@
 extern struct server server;
 extern struct server replica, sentinel; /* of the tests that start them */
 extern char log_path[SERVER_PATH_MAX];
-extern const struct cases redis_cases, redis_node_cases, redis_crowd_cases, redis_replica_cases, redis_failure_cases,
-    redis_bus_cases;
+extern const struct cases redis_cases, redis_node_cases, redis_visit_cases, redis_crowd_cases, redis_replica_cases,
+    redis_failure_cases, redis_bus_cases;
 
 /* Alice, bob, and their thread. */
 struct id scene(struct harness *h);

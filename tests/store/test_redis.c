@@ -424,8 +424,9 @@ const struct cases redis_cases = {tests, array_len(tests)};
 
 static int run(void)
 {
-    const struct cases *const lists[] = {&redis_cases,         &redis_node_cases,    &redis_crowd_cases,
-                                         &redis_replica_cases, &redis_failure_cases, &redis_bus_cases};
+    const struct cases *const lists[] = {&redis_cases,       &redis_node_cases,    &redis_visit_cases,
+                                         &redis_crowd_cases, &redis_replica_cases, &redis_failure_cases,
+                                         &redis_bus_cases};
     static struct CMUnitTest all[128];
     size_t count = 0;
     for (size_t i = 0; i < array_len(lists); i++) {

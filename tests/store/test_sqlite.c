@@ -525,6 +525,36 @@ static void readiness_comes_back_without_traffic(void **state)
     wait_until_ready(h);
 }
 
+static void a_visit_that_ended_on_a_full_disk_is_over(void **state)
+{
+    struct harness *h = *state;
+    make_users(h, "alice bob carol dave");
+    assert_ok(open_room(h, "lobby", "alice"));
+    struct id room = h->got.thread;
+    for (int i = 0; i < 2; i++)
+        assert_ok(visit_room(h, "lobby", "bob"));
+    assert_ok(visit_room(h, "lobby", "carol"));
+    assert_ok(visit_room(h, "lobby", "dave"));
+    faults_set(FAULT_DISK_FULL);
+    assert_int_equal(end_visit(h, room, "bob", false), ERR_STORE_FULL);
+    assert_int_equal(end_visit(h, room, "carol", false), ERR_STORE_FULL);
+    assert_int_equal(end_visit(h, room, "dave", true), ERR_STORE_FULL);
+    faults_set(FAULT_NONE);
+    wait_until_ready(h);
+    assert_ok(get_thread(h, room));
+    assert_buf(h->got.members, "alice* bob carol dave");
+    /* Whatever is written brings it along; what depends on it comes behind it. */
+    assert_ok(end_visit(h, room, "bob", false));
+    assert_buf(h->got.members, "alice* dave");
+    faults_set(FAULT_DISK_FULL);
+    assert_int_equal(end_visit(h, room, "dave", false), ERR_STORE_FULL);
+    faults_set(FAULT_NONE);
+    wait_until_ready(h);
+    buf_reset(&h->journal);
+    assert_ok(put_user(h, "erin", ""));
+    wait_until(h, strstr(text_of(&h->journal), "thread alice* without dave"));
+}
+
 static void when_a_batch_fails_its_reads_still_tell_the_truth(void **state)
 {
     struct harness *h = *state;
@@ -706,6 +736,7 @@ static const struct CMUnitTest tests[] = {
     CASE(what_was_acknowledged_survives_kill_9),
     CASE(a_full_disk_fails_sends_and_recovers_by_itself),
     CASE(readiness_comes_back_without_traffic),
+    CASE(a_visit_that_ended_on_a_full_disk_is_over),
     CASE(when_a_batch_fails_its_reads_still_tell_the_truth),
     CASE(a_limit_on_the_files_size_is_a_full_disk),
     CASE(an_io_error_is_survived),

@@ -152,7 +152,7 @@ static void farewell_due(struct timer *timer)
     farewell_say(container_of(timer, struct farewell, timer));
 }
 
-/* The visit is over, or as good as: it is tried once. */
+/* The visit is over, or will be: the store sees to it. */
 static void is_out(void *ctx, enum err err unused_arg, const struct thread_record *thread unused_arg)
 {
     farewell_say(ctx);

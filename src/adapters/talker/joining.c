@@ -16,26 +16,18 @@
 
 /* --- the visit that `connect` is */
 
-/* Who has been removed by others has nothing to give back any more. */
+/* Who has been removed by others has nothing to give back any more; what the store cannot do now it does later. */
 static void visit_ended(void *ctx unused_arg, enum err err, const struct thread_record *thread unused_arg)
 {
     if (err && err != ERR_NO_THREAD)
-        log_event(LOG_WARN, "somebody who has left a room is still a member of its thread", log_err(err));
-}
-
-/* For what follows from it, it does not matter much whether the store knows. */
-static void visit_paused(void *ctx unused_arg, enum err err, const struct thread_record *thread unused_arg)
-{
-    if (err)
-        log_event(LOG_DEBUG, "the store does not know that a visit is over", log_err(err));
+        log_event(LOG_DEBUG, "the store does not know yet that a visit is over", log_err(err));
 }
 
 void talker_visit_end(struct hub *hub, struct id thread, struct span user, bool stays)
 {
-    store_thread_done *done = stays ? visit_paused : visit_ended;
-    enum err err = hub_visit_end(hub, thread, user, stays, done, NULL);
+    enum err err = hub_visit_end(hub, thread, user, stays, visit_ended, NULL);
     if (err)
-        done(NULL, err, NULL);
+        visit_ended(NULL, err, NULL);
 }
 
 /* --- the end */

@@ -5,6 +5,7 @@
 --
 -- How many visits a member has is kept once, in one hash for each member of each thread, and goes with it when they are removed
 -- or come in for good. What is kept for each process only says where to look when it dies: a visit that is over is not ended again.
+-- A process knows its own number, and tells that rather than a change, so that it can be told again, and late.
 
 -- What is the same in all names that a process gives its node, one after the other (redis_node.c).
 local function host_of(node)
@@ -27,21 +28,19 @@ local function begin_visit(thread, user, node)
     call('SADD', visitors_at(host), thread .. ' ' .. user)
 end
 
--- So many visits at a host are over, or as many as there are: what is told late, of visits that are forgotten, ends none at
--- another host. Returns how many are left at all; nil for a member for good.
-local function end_visits(thread, user, host, count)
-    local visits = visits_of(thread, user)
-    local here = tonumber(call('HGET', visits, host)) or 0
-    if here > 0 then
-        call('HINCRBY', visits, 'all', -math.min(here, count))
-    end
-    if here > count then
-        call('HINCRBY', visits, host, -count)
+-- A host has so many visits of a visitor. Returns how many there are at all; nil for a member for good.
+local function set_visits(thread, user, host, count)
+    local visits, place = visits_of(thread, user), thread .. ' ' .. user
+    local counted = call('EXISTS', visits) == 1
+    local before = tonumber(call('HGET', visits, host)) or 0
+    if counted and count > 0 then
+        call('HSET', visits, host, count)
+        call('SADD', visitors_at(host), place)
     else
         call('HDEL', visits, host)
-        call('SREM', visitors_at(host), thread .. ' ' .. user)
+        call('SREM', visitors_at(host), place)
     end
-    return tonumber(call('HGET', visits, 'all'))
+    return counted and call('HINCRBY', visits, 'all', count - before) or nil
 end
 
 -- Who is removed, or a member for good from now on, has no visits.
@@ -62,7 +61,7 @@ local function end_visits_of_dead(node, batch)
         end
     end
     for _, place in ipairs(call('SRANDMEMBER', visitors_at(host), batch)) do
-        end_visits(string.sub(place, 1, 36), string.sub(place, 38), host, math.huge)
+        set_visits(string.sub(place, 1, 36), string.sub(place, 38), host, 0)
     end
     return call('SCARD', visitors_at(host)) > 0
 end
@@ -118,4 +117,11 @@ local function leave(thread, user)
     end
     thread_changed(thread, user)
     return true
+end
+
+-- So many visits of a member are left at a node. With the last one at all goes who is not to stay.
+local function end_visits(thread, user, node, count, stays)
+    if set_visits(thread, user, host_of(node), count) == 0 and not stays then
+        leave(thread, user)
+    end
 end
