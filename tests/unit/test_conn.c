@@ -79,22 +79,28 @@ static void on_free(struct conn *conn)
 static const struct conn_ops with_input = {on_input, on_drained, on_closed, on_free};
 static const struct conn_ops without_input = {NULL, on_drained, on_closed, on_free};
 
-static struct line *line_open(const struct conn_ops *ops)
+/* Opens a connection beside those of `line`; returns its peer's end. */
+static int plug(struct line *line, struct conn *conn, const struct conn_ops *ops)
 {
-    struct line *line = calloc(1, sizeof(*line));
     struct sockaddr address = {.sa_family = AF_UNIX};
     struct peer *lease;
     int ends[2];
+    assert_int_equal(peer_admit(line->peers, &address, &lease), OK);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
+    assert_int_equal(conn_open(conn, line->conns, ops, ends[0], lease), OK);
+    return ends[1];
+}
+
+static struct line *line_open(const struct conn_ops *ops)
+{
+    struct line *line = calloc(1, sizeof(*line));
     assert_non_null(line);
     line->got = calloc(1, GOT_SIZE);
     assert_non_null(line->got);
     line->loop = loop_new();
     line->conns = conns_new(line->loop, (struct conns_limits){QUEUE_BYTES, FINISH_MS});
     line->peers = peers_new((struct peer_limits){.connections = 100});
-    assert_int_equal(peer_admit(line->peers, &address, &lease), OK);
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
-    line->peer = ends[1];
-    assert_int_equal(conn_open(&line->conn, line->conns, ops, ends[0], lease), OK);
+    line->peer = plug(line, &line->conn, ops);
     assert_int_equal(conns_count(line->conns), 1);
     return line;
 }
@@ -413,14 +419,9 @@ static void many_connections_end_in_one_turn(void **state)
     enum { COUNT = 50 };
     struct line *line = line_open(&without_input);
     static struct line others[COUNT];
-    struct sockaddr address = {.sa_family = AF_UNIX};
-    int ends[COUNT][2];
     for (int i = 0; i < COUNT; i++) {
-        struct peer *lease;
-        others[i] = (struct line){.peer = -1};
-        assert_int_equal(peer_admit(line->peers, &address, &lease), OK);
-        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends[i]), 0);
-        assert_int_equal(conn_open(&others[i].conn, line->conns, &without_input, ends[i][0], lease), OK);
+        others[i] = (struct line){0};
+        others[i].peer = plug(line, &others[i].conn, &without_input);
         assert_int_equal(send_text(&others[i], "x"), OK);
     }
     for (int i = 0; i < COUNT; i++) {
@@ -428,7 +429,7 @@ static void many_connections_end_in_one_turn(void **state)
             conn_abort(&others[i].conn);
         else if (i % 3 == 1)
             conn_finish(&others[i].conn, NULL);
-        (void)close(ends[i][1]);
+        (void)close(others[i].peer);
     }
     for (int i = 0; i < COUNT; i++)
         assert_true(turn_until(line, &others[i].freed));
@@ -444,14 +445,9 @@ static void a_cut_ends_all_at_once_whatever_they_are_at(void **state)
     enum { CALM, DIRTY, FINISHING, LINGERING, OVER, COUNT };
     struct line *line = line_open(&without_input);
     static struct line others[COUNT];
-    struct sockaddr address = {.sa_family = AF_UNIX};
-    int ends[COUNT][2];
     for (int i = 0; i < COUNT; i++) {
-        struct peer *lease;
-        others[i] = (struct line){.peer = -1};
-        assert_int_equal(peer_admit(line->peers, &address, &lease), OK);
-        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends[i]), 0);
-        assert_int_equal(conn_open(&others[i].conn, line->conns, &without_input, ends[i][0], lease), OK);
+        others[i] = (struct line){0};
+        others[i].peer = plug(line, &others[i].conn, &without_input);
     }
     conn_finish(&others[LINGERING].conn, NULL);
     turn(line);
@@ -463,7 +459,7 @@ static void a_cut_ends_all_at_once_whatever_they_are_at(void **state)
     for (int i = 0; i < COUNT; i++) {
         assert_int_equal(others[i].freed, 1);
         assert_int_equal(others[i].closed, i == CALM || i == DIRTY);
-        (void)close(ends[i][1]);
+        (void)close(others[i].peer);
     }
     assert_int_equal(line->closed, 1);
     line_close(line);
