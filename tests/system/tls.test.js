@@ -26,7 +26,7 @@ import {
   startWithTls,
   TlsSocket,
 } from './lib/tls.js';
-import { waitFor, within } from './lib/wait.js';
+import { PATIENCE_MS, waitFor, within } from './lib/wait.js';
 
 const getOf = (path, user, lines = []) =>
   [`GET ${BASE}${path} HTTP/1.1`, 'Host: localhost', `Authorization: ${basic(user)}`, ...lines, '', ''].join('\r\n');
@@ -459,7 +459,7 @@ describe('TLS', { concurrency: 4 }, () => {
       await waitFor(async () => {
         for (let i = 0; i < 20; i++) await alice.say(thread, text);
         return (await gateway.limitHits('queue')) > 0;
-      }, 'the slow reader is ended');
+      }, 'the slow reader is ended', 4 * PATIENCE_MS);
       slow.socket.resume();
       await slow.untilClosed();
       slow.close();
