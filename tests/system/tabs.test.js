@@ -224,6 +224,7 @@ describe('tabs of one browser', { skip: noBrowser, concurrency: 3 }, () => {
     await Promise.all(tabs.map((tab) => tab.listens()));
     const told = await talk.stop();
     await Promise.all(tabs.map((tab) => tab.hears(told.at(-1).text)));
+    for (const tab of tabs) await waitFor(async () => (await tab.state).unsent === 0, 'all is sent');
 
     const log = await everythingSaid(chat.bob, 'alice');
     for (const { heard } of [...logs, ...(await Promise.all(tabs.map((tab) => tab.log())))]) {
