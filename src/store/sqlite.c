@@ -124,22 +124,13 @@ static bool owe(struct sqlite_store *store, struct call *call)
     return true;
 }
 
-static struct call *owed_take(struct sqlite_store *store)
-{
-    struct call *call = store->owed.first;
-    if (call)
-        store->owed.first = call->next;
-    if (!store->owed.first)
-        store->owed.last = NULL;
-    return call;
-}
-
 /* Before a call that depends on how many visits there are, and once the database is written again. */
 static void send_owed(struct sqlite_store *store)
 {
-    struct call *call;
-    while ((call = owed_take(store)))
+    for (struct call *call = call_list_take(&store->owed), *next; call; call = next) {
+        next = call->next;
         send(store, call);
+    }
 }
 
 /* --- the ops ---------------------------------------------------------------------------------------------------- */
@@ -451,9 +442,10 @@ static void count_commit(const struct commit_note *note)
 /* What is left once the thread is not running. */
 static void store_free(struct sqlite_store *store)
 {
-    struct call *owed;
-    while ((owed = owed_take(store)))
-        call_free(store, owed);
+    for (struct call *call = call_list_take(&store->owed), *next; call; call = next) {
+        next = call->next;
+        call_free(store, call);
+    }
     while (store->reserve)
         free(reserve_take(store));
     exchange_fini(&store->exchange);

@@ -17,7 +17,7 @@ static void append(struct call_list *list, struct call *first, struct call *last
     list->last = last;
 }
 
-static struct call *detach(struct call_list *list)
+struct call *call_list_take(struct call_list *list)
 {
     struct call *first = list->first;
     *list = (struct call_list){0};
@@ -68,7 +68,7 @@ void exchange_ask(struct exchange *exchange, struct call *call)
 struct call *exchange_collect(struct exchange *exchange, uint64_t *ret_pruned)
 {
     (void)pthread_mutex_lock(&exchange->lock);
-    struct call *first = detach(&exchange->answered);
+    struct call *first = call_list_take(&exchange->answered);
     *ret_pruned = exchange->pruned;
     exchange->pruned = 0;
     exchange->posted = false;
@@ -99,7 +99,7 @@ struct call *exchange_take(struct exchange *exchange, int64_t wait_ms)
         failed = pthread_cond_timedwait(&exchange->asked_some, &exchange->lock, &until);
     }
     exchange->worker_waits = false;
-    struct call *first = detach(&exchange->asked);
+    struct call *first = call_list_take(&exchange->asked);
     (void)pthread_mutex_unlock(&exchange->lock);
     return first;
 }

@@ -37,6 +37,9 @@ struct exchange {
 
 void call_list_add(struct call_list *list, struct call *call);
 
+/* Takes all off the list: the first, to which the others are linked by `next`, or null. */
+struct call *call_list_take(struct call_list *list);
+
 /* ERR_NO_MEMORY: nothing was made. */
 enum err exchange_init(struct exchange *exchange, struct loop_port *port) must_check;
 void exchange_fini(struct exchange *exchange);

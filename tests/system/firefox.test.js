@@ -4,7 +4,8 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 
-import { FirefoxChat, noFirefox, openPage, startFirefox } from './lib/firefox.js';
+import { openPage } from './lib/browser.js';
+import { FirefoxChat, noFirefox, startFirefox } from './lib/firefox.js';
 import { startGateway } from './lib/gateway.js';
 import { startHop } from './lib/hops.js';
 import { operator, www } from './lib/pages.js';

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { newBrowser, noBrowser, startChromium, startHidingChromium } from './lib/browser.js';
+import { newBrowser, noBrowser, openPage, startChromium, startHidingChromium } from './lib/browser.js';
 import { ChatPage } from './lib/chat_page.js';
 import { startGateway } from './lib/gateway.js';
 import { meet, startNodes } from './lib/nodes.js';
@@ -241,13 +241,13 @@ describe('tabs of one browser', { skip: noBrowser, concurrency: 3 }, () => {
     const browser = await startHidingChromium(t);
     const times = JSON.stringify({ heartbeat: 1000, request: 1000, max: 1000, patience: 5000 });
     const becomes = (page, mode) => page.waitForFunction((mode) => window.chat?.state.mode === mode, {}, mode);
-    const [leader, other] = [await browser.newPage(), await browser.newPage()];
-    for (const page of [leader, other]) {
-      page.setDefaultTimeout(PATIENCE_MS);
-      await page.bringToFront();
-      await page.goto(`${relay.url}/?${new URLSearchParams({ user: 'alice', times })}`);
+    const open = async () => {
+      const page = await openPage(browser, `${relay.url}/?${new URLSearchParams({ user: 'alice', times })}`);
       await becomes(page, 'live');
-    }
+      return page;
+    };
+    const [leader, other] = [await open(), await open()];
+    await other.bringToFront();
     assert.equal(await leader.evaluate(() => document.hidden && window.chat.state.leads), true);
     for (let round = 0; round < 2; round++) {
       relay.swallows = 'everything';

@@ -11,9 +11,12 @@ import { launch } from 'puppeteer-core';
 import { makeFolder } from './gateway.js';
 import { PATIENCE_MS } from './wait.js';
 
-const program = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser'].find(
-  (command) => command && spawnSync(command, ['--version']).status === 0,
-);
+// The first of these that is there and runs; undefined if none does.
+export function programAmong(...commands) {
+  return commands.find((command) => command && spawnSync(command, ['--version']).status === 0);
+}
+
+const program = programAmong(process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser');
 
 // What to give a test as `skip`: false, or why it cannot run.
 export const noBrowser = program ? false : 'there is no Chromium';
@@ -25,16 +28,27 @@ const launchOptions = (args = []) => ({
   timeout: 2 * PATIENCE_MS,
 });
 
-// Pages are opened with `browser.newPage()`. What a page says on its console, and errors in its scripts, go to
-// `page.told`.
+// What a page says on its console, and errors in its scripts, go to `page.told`.
+function listen(page) {
+  page.told = [];
+  page.on('console', (message) => page.told.push(message.text()));
+  page.on('pageerror', (error) => page.told.push(String(error)));
+}
+
+// Pages are opened with `browser.newPage()`.
 function attend(context) {
   context.setDefaultTimeout(PATIENCE_MS);
-  context.on('page', (page) => {
-    page.told = [];
-    page.on('console', (message) => page.told.push(message.text()));
-    page.on('pageerror', (error) => page.told.push(String(error)));
-  });
+  context.on('page', listen);
   return context;
+}
+
+// A page at `url` in a browser of Puppeteer's.
+export async function openPage(browser, url) {
+  const page = await browser.newPage();
+  page.setDefaultTimeout(PATIENCE_MS);
+  listen(page);
+  await page.goto(url);
+  return page;
 }
 
 // `args` are further arguments of its command line, `more` goes to playwright.

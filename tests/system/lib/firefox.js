@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Debian's Firefox without a window, and the chat page in it. It is driven by WebDriver BiDi with Puppeteer: Playwright
 // wants a Firefox of its own making.
-import { spawnSync } from 'node:child_process';
-
 import { launch } from 'puppeteer-core';
 
+import { openPage, programAmong } from './browser.js';
 import { makeFolder } from './gateway.js';
 import { PATIENCE_MS, waitFor } from './wait.js';
 
-const program = [process.env.FIREFOX, '/usr/bin/firefox-esr', '/usr/bin/firefox'].find(
-  (command) => command && spawnSync(command, ['--version']).status === 0,
-);
+const program = programAmong(process.env.FIREFOX, '/usr/bin/firefox-esr', '/usr/bin/firefox');
 
 // What to give a test as `skip`: false, or why it cannot run.
 export const noFirefox = program ? false : 'there is no Firefox';
@@ -25,17 +22,6 @@ export async function startFirefox(t) {
   });
   t.after(() => firefox.close());
   return firefox;
-}
-
-// A page at `url`; what it says on its console and errors in its scripts go to `told`.
-export async function openPage(browser, url) {
-  const page = await browser.newPage();
-  page.setDefaultTimeout(PATIENCE_MS);
-  page.told = [];
-  page.on('console', (message) => page.told.push(message.text()));
-  page.on('pageerror', (error) => page.told.push(String(error)));
-  await page.goto(url);
-  return page;
 }
 
 // The chat page as somebody uses it, as far as tests here go. Roles and names are for the tests in Chromium: here it

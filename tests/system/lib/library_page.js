@@ -53,7 +53,7 @@ const pages = {
 
   // It sleeps now and then, and its connection dies meanwhile.
   async sleeps() {
-    let awake = 0; // for the so-manieth time; what was opened before carries nothing any more
+    let awake = 0; // how often it woke; what was opened before carries nothing any more
     const fetch = async (...request) => {
       const answer = await globalThis.fetch(...request);
       const since = awake;
